@@ -1,0 +1,40 @@
+package providers
+
+import (
+	"errors"
+	"fmt"
+)
+
+// The closed set of what can go wrong between us and a provider. Adapters wrap them with what was being done.
+var (
+	ErrNotSent   = errors.New("nothing was sent to the provider")
+	ErrUncertain = errors.New("the provider's answer is not known")
+	ErrRefused   = errors.New("the provider refused")
+	ErrConfig    = errors.New("the account is not set up rightly at the provider")
+	ErrForged    = errors.New("the signature or account does not match")
+	ErrMalformed = errors.New("the message cannot be read")
+)
+
+// RefusedError is ErrRefused or ErrConfig with the provider's code, so that pages can say why.
+type RefusedError struct {
+	Kind   error // ErrRefused or ErrConfig
+	Code   string
+	Reason Reason
+}
+
+func (e *RefusedError) Error() string { return fmt.Sprintf("%v: code %s", e.Kind, e.Code) }
+func (e *RefusedError) Unwrap() error { return e.Kind }
+
+// LineError is a settlement row that cannot be read or does not add up; Line counts from 1, the header being 1.
+type LineError struct {
+	Line   int
+	Field  string
+	Detail string
+}
+
+func (e *LineError) Error() string {
+	if e.Field == "" {
+		return fmt.Sprintf("line %d: %s", e.Line, e.Detail)
+	}
+	return fmt.Sprintf("line %d, %s: %s", e.Line, e.Field, e.Detail)
+}

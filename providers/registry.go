@@ -1,0 +1,68 @@
+package providers
+
+import (
+	"fmt"
+	"time"
+
+	"feegate/gateway/vnd"
+)
+
+// Capabilities is what a provider can do at all; an account may narrow it.
+type Capabilities struct {
+	Methods  []Method
+	Min, Max vnd.Amount            // over all methods
+	PerAsked map[Method]vnd.Amount // a higher minimum for one method
+	Lifetime time.Duration         // of a payment, never past the order
+	Redirect bool                  // sends the payer to a page or app (channel PORTAL_CHECKOUT)
+}
+
+// Registration is one provider in the registry. Credentials names the secret fields that an account must have; TerminalField
+// is the one of them that is the terminal.
+type Registration struct {
+	Name          string
+	Title         string // for people
+	Capabilities  Capabilities
+	Credentials   []string
+	TerminalField string
+	DefaultURL    string // the sandbox base address
+	Timeouts      map[Operation]time.Duration
+	New           func(Account, Deps) (Provider, error)
+}
+
+// Registry is the set of providers of this program, by name.
+type Registry map[string]Registration
+
+// NewRegistry makes a registry; a name given twice is an error of the program.
+func NewRegistry(rs ...Registration) Registry {
+	m := make(Registry, len(rs))
+	for _, r := range rs {
+		if _, twice := m[r.Name]; twice {
+			panic("provider registered twice: " + r.Name)
+		}
+		m[r.Name] = r
+	}
+	return m
+}
+
+// New makes the adapter for an account, or says what its set-up lacks (ErrConfig).
+func (r Registry) New(name string, a Account, d Deps) (Provider, error) {
+	reg, ok := r[name]
+	if !ok {
+		return nil, fmt.Errorf("provider %q: %w: not known to this program", name, ErrConfig)
+	}
+	if len(a.Credentials) == 0 {
+		return nil, fmt.Errorf("provider %q, account %s: %w: no active secret", name, a.ID, ErrConfig)
+	}
+	for _, c := range a.Credentials {
+		for _, f := range reg.Credentials {
+			if c[f] == "" {
+				return nil, fmt.Errorf("provider %q, account %s: %w: credential %s is missing", name, a.ID, ErrConfig, f)
+			}
+		}
+	}
+	p, err := reg.New(a, d)
+	if err != nil {
+		return nil, fmt.Errorf("provider %q, account %s: %w", name, a.ID, err)
+	}
+	return p, nil
+}
