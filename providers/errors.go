@@ -3,6 +3,7 @@ package providers
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // The closed set of what can go wrong between us and a provider. Adapters wrap them with what was being done.
@@ -38,3 +39,15 @@ func (e *LineError) Error() string {
 	}
 	return fmt.Sprintf("line %d, %s: %s", e.Line, e.Field, e.Detail)
 }
+
+// ErrWrongMethod is an ErrMalformed callback whose HTTP method the provider never uses, so that the answer can say so.
+var ErrWrongMethod = fmt.Errorf("%w: wrong HTTP method", ErrMalformed)
+
+// NotSentError is an ErrNotSent with the reason in words and, where it is known, how long to wait.
+type NotSentError struct {
+	Why        string
+	RetryAfter time.Duration // 0 = not known
+}
+
+func (e *NotSentError) Error() string { return fmt.Sprintf("%v: %s", ErrNotSent, e.Why) }
+func (e *NotSentError) Unwrap() error { return ErrNotSent }
