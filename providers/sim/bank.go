@@ -1,0 +1,183 @@
+package sim
+
+import (
+	"bytes"
+	"encoding/csv"
+	"fmt"
+	"hash/fnv"
+	"strconv"
+	"strings"
+	"time"
+
+	"feegate/gateway/vnd"
+)
+
+// statementOpening is what the beneficiary's account held before the first payout of the simulated world.
+const statementOpening vnd.Signed = 10_000_000
+
+// StatementQuery asks for a bank statement. From and To are business days of the providers: the payout of a day is
+// booked on the next one at 06:00, so the statement of From … To covers the booking dates of one day later, and the
+// statements of following days join without a gap.
+type StatementQuery struct {
+	Provider, Account string // "" = all
+	From, To          string
+	BankAccount       string
+	Changes           Changes
+}
+
+type bankLine struct {
+	at        time.Time
+	reference string
+	amount    vnd.Signed
+	narrative string
+}
+
+// Statement writes the bank's CSV export of the payouts, net of fees: one line for each account and day.
+func (w *World) Statement(q StatementQuery) ([]byte, []Change, error) {
+	from, err := time.ParseInLocation(time.DateOnly, q.From, Zone())
+	if err != nil {
+		return nil, nil, fmt.Errorf("date: %w: YYYY-MM-DD", ErrInvalid)
+	}
+	if q.To == "" {
+		q.To = q.From
+	}
+	to, err := time.ParseInLocation(time.DateOnly, q.To, Zone())
+	if err != nil || to.Before(from) {
+		return nil, nil, fmt.Errorf("to: %w: YYYY-MM-DD, not before date", ErrInvalid)
+	}
+	if q.BankAccount == "" {
+		q.BankAccount = "0123456789"
+	}
+	_, payouts := w.Ledger()
+	opening := statementOpening
+	var lines []bankLine
+	for _, p := range payouts {
+		if (q.Provider != "" && p.Provider != q.Provider) || (q.Account != "" && p.Account != q.Account) || p.Date > q.To || p.Amount == 0 {
+			continue
+		}
+		if p.Date < q.From {
+			opening += p.Amount
+			continue
+		}
+		lines = append(lines, payoutLine(p))
+	}
+	lines, changes, err := spoilBank(q, lines)
+	if err != nil {
+		return nil, nil, err
+	}
+	file, err := writeStatement(q.BankAccount, from.AddDate(0, 0, 1), to.AddDate(0, 0, 1), opening, lines)
+	return file, changes, err
+}
+
+func payoutLine(p Payout) bankLine {
+	day, _ := time.ParseInLocation(time.DateOnly, p.Date, Zone())
+	at := day.AddDate(0, 0, 1).Add(6 * time.Hour)
+	verb := "TT"
+	if p.Amount < 0 {
+		verb = "THU HOI"
+	}
+	return bankLine{at, bankReference(at, p.Provider+p.Account+p.Date), p.Amount,
+		fmt.Sprintf("%s %s %s GD NGAY %s", strings.ToUpper(p.Provider), p.Account, verb, day.Format("02/01/2006"))}
+}
+
+func bankReference(at time.Time, what string) string {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(what))
+	return fmt.Sprintf("FT%s%03d%09d", at.Format("06"), at.YearDay(), h.Sum64()%1_000_000_000)
+}
+
+// spoilBank is spoil for bank lines. A doubled payout is a second transfer, with a reference of its own.
+func spoilBank(q StatementQuery, lines []bankLine) ([]bankLine, []Change, error) {
+	c := q.Changes
+	if err := c.check(); err != nil {
+		return nil, nil, err
+	}
+	if c.Lose+c.Alter+c.Double > len(lines) {
+		return nil, nil, fmt.Errorf("lose, alter, double: %w: the statement has %d lines", ErrInvalid, len(lines))
+	}
+	rng := c.rng("bank/" + q.Provider + q.Account + q.From)
+	place := make(map[int]int, len(lines))
+	for at, i := range rng.Perm(len(lines)) {
+		place[i] = at
+	}
+	out, changes := []bankLine{}, []Change{}
+	for i, l := range lines {
+		was := magnitude(l.amount)
+		switch at := place[i]; {
+		case at < c.Lose:
+			changes = append(changes, Change{"lost", l.reference, was, 0})
+			continue
+		case at < c.Lose+c.Alter:
+			is := otherAmount(rng, was)
+			l.amount = vnd.Signed(is) * (l.amount / vnd.Signed(was))
+			changes = append(changes, Change{"altered", l.reference, was, is})
+		case at < c.Lose+c.Alter+c.Double:
+			out = append(out, l)
+			l.reference = bankReference(l.at, l.reference)
+			changes = append(changes, Change{"doubled", l.reference, was, 2 * was})
+		}
+		out = append(out, l)
+	}
+	last, _ := time.ParseInLocation(time.DateOnly, q.To, Zone())
+	for n := range c.Invent {
+		at := last.AddDate(0, 0, 1).Add(time.Duration(7+n%12) * time.Hour)
+		l := bankLine{at, fmt.Sprintf("FT%s%03d9%08d", at.Format("06"), at.YearDay(), rng.IntN(100_000_000)),
+			vnd.Signed(5+rng.IntN(500)) * 1000, "NGUYEN VAN A CHUYEN TIEN"}
+		out = append(out, l)
+		changes = append(changes, Change{"invented", l.reference, 0, magnitude(l.amount)})
+	}
+	return out, changes, nil
+}
+
+func magnitude(s vnd.Signed) vnd.Amount {
+	if s < 0 {
+		return vnd.Amount(-s)
+	}
+	return vnd.Amount(s)
+}
+
+// writeStatement writes the layout of shared Vietnamese bank exports: UTF-8 with a mark, semicolons, dots in numbers, a
+// running balance and totals.
+func writeStatement(account string, from, to time.Time, opening vnd.Signed, lines []bankLine) ([]byte, error) {
+	var buf bytes.Buffer
+	buf.WriteString("\ufeff")
+	out := csv.NewWriter(&buf)
+	out.Comma, out.UseCRLF = ';', true
+	row := func(cells ...string) {
+		for len(cells) < 7 {
+			cells = append(cells, "")
+		}
+		_ = out.Write(cells)
+	}
+	const date = "02/01/2006"
+	row("SAO KÊ TÀI KHOẢN / ACCOUNT STATEMENT")
+	row("Số tài khoản / Account number:", account)
+	row("Loại tiền / Currency:", "VND")
+	row("Từ ngày / From:", from.Format(date), "Đến ngày / To:", to.Format(date))
+	row("Số dư đầu kỳ / Opening balance:", grouped(opening))
+	row("")
+	row("STT", "Ngày giao dịch", "Số tham chiếu", "Số tiền ghi nợ", "Số tiền ghi có", "Số dư", "Nội dung chi tiết")
+	balance := opening
+	var debits, credits vnd.Signed
+	for i, l := range lines {
+		balance += l.amount
+		debit, credit := "", ""
+		if l.amount < 0 {
+			debits -= l.amount
+			debit = grouped(-l.amount)
+		} else {
+			credits += l.amount
+			credit = grouped(l.amount)
+		}
+		row(strconv.Itoa(i+1), l.at.Format(date+" 15:04:05"), l.reference, debit, credit, grouped(balance), l.narrative)
+	}
+	row("", "", "Tổng cộng / Total", grouped(debits), grouped(credits))
+	row("Số dư cuối kỳ / Closing balance:", grouped(balance))
+	out.Flush()
+	return buf.Bytes(), out.Error()
+}
+
+// grouped is the number as banks print it: 1.250.000, -11.000.
+func grouped(s vnd.Signed) string {
+	return strings.Replace(strings.TrimSuffix(s.Format(), " ₫"), "−", "-", 1)
+}
