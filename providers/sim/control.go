@@ -29,6 +29,7 @@ func (w *World) Handler() *http.ServeMux {
 	mux.HandleFunc("PUT /control/{provider}/accounts/{terminal}", w.control(w.putAccount))
 	mux.HandleFunc("POST /control/{provider}/payments/{reference}", w.control(w.postPayment))
 	mux.HandleFunc("POST /control/{provider}/refunds/{reference}", w.control(w.postRefund))
+	mux.HandleFunc("POST /control/{provider}/payments/{reference}/refunds", w.control(w.postRefundByHand))
 	mux.HandleFunc("POST /control/{provider}/faults", w.control(w.postFault))
 	mux.HandleFunc("POST /control/{provider}/bulk", w.control(w.postBulk))
 	mux.HandleFunc("GET /control/{provider}/settlement", w.control(w.getSettlement))
@@ -171,6 +172,22 @@ func (w *World) postRefund(rw http.ResponseWriter, r *http.Request) error {
 		status = string(done.State)
 	}
 	writeJSON(rw, http.StatusOK, map[string]string{"status": status})
+	return nil
+}
+
+func (w *World) postRefundByHand(rw http.ResponseWriter, r *http.Request) error {
+	var body struct {
+		Amount vnd.Amount `json:"amount"`
+		At     *time.Time `json:"at"`
+	}
+	if err := readJSON(rw, r, MaxControlBody, &body); err != nil {
+		return err
+	}
+	done, err := w.RefundByHand(r.PathValue("provider"), r.PathValue("reference"), body.Amount, body.At)
+	if err != nil {
+		return err
+	}
+	writeJSON(rw, http.StatusOK, map[string]string{"status": string(done.State), "reference": done.Reference, "transaction": done.Transaction})
 	return nil
 }
 

@@ -223,7 +223,8 @@ func (d RefundDecision) state() (State, error) {
 	return "", fmt.Errorf("outcome: %w: one of succeed, decline, pending", ErrInvalid)
 }
 
-// Refund pays back, or does what was armed for the next refund. The amount is held against what is left in the same step.
+// Refund pays back, or does what was armed for the next refund; with a time (At) it was done by hand at that time. The
+// amount is held against what is left in the same step.
 func (w *World) Refund(provider, account, reference string, r Refund) (Payment, Refund, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -237,12 +238,12 @@ func (w *World) Refund(provider, account, reference string, r Refund) (Payment, 
 		return p, Refund{}, ErrTooMuch
 	}
 	r.State, r.CreatedAt = Succeeded, w.clock.Now()
-	if waiting := w.armedRef[provider]; len(waiting) > 0 {
+	if waiting := w.armedRef[provider]; len(waiting) > 0 && r.At.IsZero() {
 		r.State, _ = waiting[0].state()
 		r.Code = waiting[0].Code
 		w.armedRef[provider] = waiting[1:]
 	}
-	if r.State == Succeeded {
+	if r.State == Succeeded && r.At.IsZero() {
 		r.At = r.CreatedAt
 	}
 	r.Transaction = w.ledger.number(provider, account, reference, r.Reference)
@@ -250,6 +251,22 @@ func (w *World) Refund(provider, account, reference string, r Refund) (Payment, 
 	w.ledger.put(p)
 	w.changed()
 	return p, r, nil
+}
+
+// RefundByHand is what finance does in the provider's own merchant portal: the money goes back, no API call is made, the
+// next settlement shows it.
+func (w *World) RefundByHand(provider, reference string, amount vnd.Amount, at *time.Time) (Refund, error) {
+	p, ok := w.FindReference(provider, reference)
+	if !ok {
+		return Refund{}, fmt.Errorf("%s %s: %w", provider, reference, ErrUnknown)
+	}
+	r := Refund{Reference: fmt.Sprintf("%sR%d", reference, len(p.Refunds)+1), Amount: amount, At: w.Now()}
+	if at != nil {
+		r.At = at.In(Zone())
+	}
+	r.RequestID = r.Reference
+	_, r, err := w.Refund(provider, p.Account, reference, r)
+	return r, err
 }
 
 // DecideRefund settles a refund that was left pending. The reference is the refund's, or its payment's for the newest.
