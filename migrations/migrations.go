@@ -1,7 +1,7 @@
 // Package migrations is the schema: numbered SQL, embedded, applied by goose in order, each in its own transaction.
 //
 // It is run by the owner of the database; the program itself works as the role feegate_service, which may only do what
-// 00008_guards.sql grants. cmd and tests of any room may import it.
+// 00007_guards.sql grants. cmd and tests of any room may import it.
 package migrations
 
 import (
