@@ -225,6 +225,7 @@ func TestQueriesThatTwoReadersWouldReadDifferently(t *testing.T) {
 		"a field twice, the same":         {good + "&vnp_TxnRef=FG202601150001", providers.ErrMalformed},
 		"a hidden name":                   {good + "&vnp%5FAmount=1", providers.ErrMalformed},
 		"a hidden name before":            {"%76np_Amount=100&" + good, providers.ErrMalformed},
+		"a hidden name of its own":        {good + "&vnp%5FExtra=1", providers.ErrMalformed},
 		"hash type twice":                 {good + "&vnp_SecureHashType=a&vnp_SecureHashType=b", providers.ErrMalformed},
 		"bad percent sign":                {good + "&vnp_X=%zz", providers.ErrMalformed},
 		"a field more":                    {good + "&vnp_Extra=1", providers.ErrForged},
