@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -134,6 +135,8 @@ func (w *World) Serve(provider string, op Operation, rw http.ResponseWriter, r *
 		if wait == 0 {
 			wait = maxDelay
 		}
+		// net/http notices that the caller has gone only once the body is read.
+		_, _ = io.Copy(io.Discard, http.MaxBytesReader(rw, r.Body, MaxWireBody))
 		w.pause(r.Context(), wait)
 		cut(rw)
 		return
