@@ -104,6 +104,7 @@ func slowBody(r *http.Request) *http.Response {
 	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: pr, Request: r}
 }
 
+// time.Sleep in these tests moves the clock of the synctest bubble; nothing really waits.
 func TestTheOpenBreakerSendsNothingAndSaysWhen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{next: answer(500, "")}
