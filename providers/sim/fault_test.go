@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,12 +19,12 @@ import (
 type context = stdcontext.Context
 
 // disturbed serves one operation under the world's faults and counts what was accepted.
-func disturbed(t *testing.T, w *sim.World) (call func(context) (string, error), accepted *int) {
+func disturbed(t *testing.T, w *sim.World) (call func(context) (string, error), accepted *atomic.Int64) {
 	t.Helper()
-	accepted = new(int)
+	accepted = new(atomic.Int64)
 	s := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w.Serve("vnpay", sim.Lookup, rw, r, func(rw http.ResponseWriter) func(context) {
-			*accepted++
+			accepted.Add(1)
 			_, _ = io.WriteString(rw, "fine")
 			return nil
 		})
@@ -49,7 +50,7 @@ func TestEachFaultDoesWhatItSays(t *testing.T) {
 	for _, c := range []struct {
 		fault    sim.Fault
 		answer   string // begins with; "" = no answer
-		accepted int
+		accepted int64
 	}{
 		{sim.Fault{Fault: "none"}, "200 fine", 1},
 		{sim.Fault{Fault: "slow", MS: 20}, "200 fine", 1},
@@ -67,8 +68,8 @@ func TestEachFaultDoesWhatItSays(t *testing.T) {
 		}
 		begun := time.Now()
 		got, err := call(t.Context())
-		if (err != nil) != (c.answer == "") || !strings.HasPrefix(got, c.answer) || *accepted != c.accepted {
-			t.Errorf("%s: %q, %v, accepted %d", c.fault.Fault, got, err, *accepted)
+		if (err != nil) != (c.answer == "") || !strings.HasPrefix(got, c.answer) || accepted.Load() != c.accepted {
+			t.Errorf("%s: %q, %v, accepted %d", c.fault.Fault, got, err, accepted.Load())
 		}
 		if took := time.Since(begun); took < time.Duration(c.fault.MS)*time.Millisecond {
 			t.Errorf("%s: after %s", c.fault.Fault, took)
@@ -84,8 +85,8 @@ func TestHangLastsUntilTheCallerGoes(t *testing.T) {
 	}
 	ctx, cancel := stdcontext.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := call(ctx); !errors.Is(err, stdcontext.DeadlineExceeded) || *accepted != 0 {
-		t.Errorf("%v, accepted %d", err, *accepted)
+	if _, err := call(ctx); !errors.Is(err, stdcontext.DeadlineExceeded) || accepted.Load() != 0 {
+		t.Errorf("%v, accepted %d", err, accepted.Load())
 	}
 }
 
