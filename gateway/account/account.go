@@ -1,0 +1,73 @@
+package account
+
+import (
+	"slices"
+	"time"
+
+	"feegate/gateway/vnd"
+	"feegate/providers"
+)
+
+// Account is a merchant account: one provider's terminal of one agency.
+type Account struct {
+	ID                 string                      `json:"id"`
+	Provider           string                      `json:"provider"`
+	AgencyCode         string                      `json:"agency_code"`
+	Terminal           string                      `json:"terminal"`
+	Mode               string                      `json:"mode"`
+	Kinds              []string                    `json:"kinds"`
+	Methods            []string                    `json:"methods"` // empty: all that the provider has
+	MinAmount          vnd.Amount                  `json:"min_amount"`
+	MaxAmount          vnd.Amount                  `json:"max_amount"`
+	Tariff             vnd.Tariff                  `json:"tariff"`
+	BaseURL            string                      `json:"base_url"`
+	URLs               map[string]string           `json:"urls,omitempty"`
+	Timeouts           map[providers.Operation]int `json:"timeouts,omitempty"` // milliseconds
+	BeneficiaryAccount string                      `json:"beneficiary_account"`
+	BeneficiaryName    string                      `json:"beneficiary_name"`
+	BeneficiaryBank    string                      `json:"beneficiary_bank"`
+	ValidFrom          string                      `json:"valid_from"`
+	ValidTo            string                      `json:"valid_to,omitempty"`
+	Credentials        map[string]string           `json:"-"` // on creation; stored sealed
+	Position           int                         `json:"position"`
+	Capabilities       providers.Capabilities      `json:"-"`
+	timeouts           map[providers.Operation]time.Duration
+}
+
+// Takes reports whether the account may take every one of the kinds.
+func (a *Account) Takes(kinds []string) bool {
+	for _, k := range kinds {
+		if !slices.Contains(a.Kinds, k) {
+			return false
+		}
+	}
+	return true
+}
+
+// Limits gives the smallest and largest amount of one payment by a method: the provider's, narrowed by the account's.
+func (a *Account) Limits(m providers.Method) (vnd.Amount, vnd.Amount) {
+	lo, hi := a.Capabilities.Min, a.Capabilities.Max
+	if p := a.Capabilities.PerAsked[m]; p > lo {
+		lo = p
+	}
+	if a.MinAmount > lo {
+		lo = a.MinAmount
+	}
+	if a.MaxAmount > 0 && a.MaxAmount < hi {
+		hi = a.MaxAmount
+	}
+	return lo, hi
+}
+
+// Offers reports whether the account has the method.
+func (a *Account) Offers(m providers.Method) bool {
+	if m == providers.MethodAny {
+		return true
+	}
+	return slices.Contains(a.Capabilities.Methods, m) && (len(a.Methods) == 0 || slices.Contains(a.Methods, string(m)))
+}
+
+// Valid reports whether the account is in force on a business day (YYYY-MM-DD); ValidTo is the first day it is not.
+func (a *Account) Valid(day string) bool {
+	return a.ValidFrom <= day && (a.ValidTo == "" || day < a.ValidTo)
+}

@@ -1,0 +1,211 @@
+package gateway
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/jmoiron/sqlx"
+
+	"feegate/gateway/vnd"
+)
+
+// CreateOrder records a fee order, its lines, the idempotency key and the event in one transaction. Errors are *Problem for
+// what the caller can mend.
+func (g *Gateway) CreateOrder(ctx context.Context, c Caller, k Key, in NewOrder) (Answer, error) {
+	if a, found, err := g.replay(ctx, k); err != nil || found {
+		return a, err
+	}
+	now := g.now()
+	if err := in.Validate(now); err != nil {
+		return Answer{}, err
+	}
+	kinds := in.Kinds()
+	if err := g.checkKinds(ctx, in.AgencyCode, kinds); err != nil {
+		return Answer{}, err
+	}
+	o := orderRow{ID: newID("ord_"), ClientID: c.ClientID, SourceSystem: c.SourceSystem, Mode: c.Mode, Reference: in.Reference,
+		DossierCode: in.DossierCode, ProcedureCode: in.ProcedureCode, AgencyCode: in.AgencyCode, Status: OrderOpen, Amount: *in.Amount,
+		Kinds: kinds, ReturnURL: in.ReturnURL, Metadata: in.Metadata, CreatedAt: now, ExpiresAt: now.Add(DefaultLifetime)}
+	if o.Metadata == nil {
+		o.Metadata = map[string]string{}
+	}
+	if in.FilingMode != "" {
+		o.FilingMode = &in.FilingMode
+	}
+	if in.ExpiresAt != nil {
+		o.ExpiresAt = *in.ExpiresAt
+	}
+	if in.Supersedes != "" {
+		o.Supersedes = &in.Supersedes
+	}
+	if o.Amount == 0 {
+		o.Status = OrderNoPaymentNeeded
+	}
+	e := &effects{orders: []orderRow{o}, lines: linesOf(&o, in.Lines)}
+	view, err := g.viewOrder(&o, e.lines, nil)
+	if err != nil {
+		return Answer{}, err
+	}
+	if in.Payer != nil {
+		row, err := g.sealPayer(o.ID, in.Payer)
+		if err != nil {
+			return Answer{}, err
+		}
+		e.payers = []payerRow{row}
+	}
+	created, err := event("order.created", &o, view, now)
+	if err != nil {
+		return Answer{}, err
+	}
+	e.outbox = []outboxRow{created}
+	body, err := json.Marshal(view)
+	if err != nil {
+		return Answer{}, fmt.Errorf("order %s: %w", o.ID, err)
+	}
+	a := Answer{Status: http.StatusCreated, Body: body}
+	e.keys = []keyRow{keyed(k, o.ID, &a, now)}
+	err = transact(ctx, g.db, func(tx *sqlx.Tx) error {
+		if in.Supersedes != "" {
+			if err := g.supersede(ctx, tx, c, in.Supersedes, o.ID); err != nil {
+				return err
+			}
+		}
+		return e.write(ctx, tx)
+	})
+	if err == nil {
+		return a, nil
+	}
+	return g.refusedOrder(ctx, c, k, &in, err)
+}
+
+// refusedOrder says what a violated constraint means to the caller.
+func (g *Gateway) refusedOrder(ctx context.Context, c Caller, k Key, in *NewOrder, err error) (Answer, error) {
+	switch violated(err) {
+	case "idempotency_keys_pkey":
+		a, found, again := g.replay(ctx, k)
+		if again != nil || found {
+			return a, again
+		}
+		return Answer{}, fmt.Errorf("idempotency key written and gone: %w", err)
+	case "orders_client_id_reference_key":
+		id, again := g.orderByReference(ctx, c.ClientID, in.Reference)
+		return Answer{}, errors.Join(&Problem{Name: ProblemReferenceUsed, Detail: "this reference was used before", Order: id}, again)
+	case "order_lines_live":
+		id, status, again := g.orderHolding(ctx, c.SourceSystem, in.DossierCode, in.Lines)
+		if again != nil {
+			return Answer{}, again
+		}
+		if status == OrderOpen || status == "" {
+			return Answer{}, &Problem{Name: ProblemFeeAlreadyOpen, Detail: "another open order asks for this fee of this dossier", Order: id}
+		}
+		return Answer{}, &Problem{Name: ProblemFeeAlreadyPaid, Detail: "this fee of this dossier is paid", Order: id}
+	case "orders_procedure_code_fkey":
+		return Answer{}, &Problem{Name: ProblemInvalid, Fields: []FieldError{{"procedure_code", "is not in the catalogue"}}}
+	case "orders_agency_code_fkey":
+		return Answer{}, &Problem{Name: ProblemInvalid, Fields: []FieldError{{"agency_code", "is not in the catalogue"}}}
+	}
+	return Answer{}, fmt.Errorf("creating an order: %w", err)
+}
+
+// checkKinds refuses an order whose kinds no single account of the agency can take: its money would need two beneficiaries.
+func (g *Gateway) checkKinds(ctx context.Context, agency string, kinds []string) error {
+	mixed := slices.Contains(kinds, "nvtc") && len(kinds) > 1
+	entries, err := g.accounts.ForAgency(ctx, agency)
+	if err != nil {
+		return err
+	}
+	if !mixed && slices.ContainsFunc(entries, func(e *accountEntry) bool { return e.Account.Takes(kinds) }) {
+		return nil
+	}
+	if !mixed && len(entries) == 0 {
+		return nil // counter money alone; the catalogue decides whether the agency exists
+	}
+	fees := slices.DeleteFunc(slices.Clone(kinds), func(k string) bool { return k == "nvtc" })
+	groups := []string{}
+	if len(fees) > 0 {
+		groups = append(groups, strings.Join(fees, "+"))
+	}
+	if len(fees) < len(kinds) {
+		groups = append(groups, "nvtc")
+	}
+	return &Problem{Name: ProblemMixed, Detail: "no single account of the agency takes these kinds; make one order for each of: " + strings.Join(groups, ", ")}
+}
+
+func linesOf(o *orderRow, in []NewLine) []lineRow {
+	out := make([]lineRow, 0, len(in))
+	for i, l := range in {
+		out = append(out, lineRow{OrderID: o.ID, N: i + 1, SourceSystem: o.SourceSystem, DossierCode: o.DossierCode, FeeCode: l.FeeCode,
+			Purpose: l.Purpose, Kind: l.Kind, Name: l.Name, Quantity: l.Quantity, UnitAmount: *l.UnitAmount, Gross: *l.Gross, Net: *l.Net,
+			Adjustments: append([]Adjustment{}, l.Adjustments...), TaxNotice: l.TaxNotice, Live: liveStatus(o.Status)})
+	}
+	return out
+}
+
+func (g *Gateway) sealPayer(orderID string, p *Payer) (payerRow, error) {
+	raw, err := json.Marshal(p)
+	if err != nil {
+		return payerRow{}, fmt.Errorf("payer: %w", err)
+	}
+	sealed, err := g.keys.Seal(raw, "payer:"+orderID)
+	if err != nil {
+		return payerRow{}, fmt.Errorf("payer: %w", err)
+	}
+	relation := p.Relation
+	if relation == "" {
+		relation = "self"
+	}
+	return payerRow{OrderID: orderID, Sealed: `\x` + hex.EncodeToString(sealed), Relation: relation}, nil
+}
+
+// supersede ends the old order in the new one's transaction; money on it forbids that.
+func (g *Gateway) supersede(ctx context.Context, tx *sqlx.Tx, c Caller, oldID, newID string) error {
+	old, err := lockOrder(ctx, tx, c, oldID)
+	if err != nil {
+		return err
+	}
+	if old.PaidAmount > 0 {
+		return &Problem{Name: ProblemOrderPartlyPaid, Detail: "money has been paid on the order that would be superseded", Order: oldID}
+	}
+	if old.Status != OrderOpen && old.Status != OrderExpired {
+		return &Problem{Name: ProblemOrderState, Detail: "an order that is " + old.Status + " cannot be superseded", Order: oldID}
+	}
+	return g.endOrder(ctx, tx, old, OrderSuperseded, c, "superseded by "+newID)
+}
+
+// endOrder moves an order to a state without money, with its event.
+func (g *Gateway) endOrder(ctx context.Context, tx *sqlx.Tx, o *orderRow, to string, c Caller, detail string) error {
+	now, from := g.now(), o.Status
+	o.Status = to
+	lines, payments, err := partsOf(ctx, tx, o.ID)
+	if err != nil {
+		return err
+	}
+	view, err := g.viewOrder(o, lines, payments)
+	if err != nil {
+		return err
+	}
+	ended, err := event("order."+to, o, view, now)
+	if err != nil {
+		return err
+	}
+	e := &effects{orderChanges: []orderChange{{*o, from, liveStatus(to)}}, outbox: []outboxRow{ended},
+		history: []historyRow{{o.ID, from, to, string(SourcePerson), c.Actor, detail, now}}}
+	return e.write(ctx, tx)
+}
+
+// checkAmount holds a payment's amount to what is owed.
+func checkAmount(asked *vnd.Amount, owed vnd.Amount) (vnd.Amount, error) {
+	if asked == nil {
+		return owed, nil
+	}
+	if *asked < 1 || *asked > owed {
+		return 0, &Problem{Name: ProblemInvalid, Fields: []FieldError{{"amount", fmt.Sprintf("must lie between 1 and the %s still owed", owed)}}}
+	}
+	return *asked, nil
+}

@@ -1,0 +1,185 @@
+package gateway
+
+import (
+	"encoding/json"
+	"time"
+
+	"feegate/gateway/vnd"
+)
+
+// The rows of the record, as the tables have them. Their JSON names are the column names: the writer hands them to the
+// database as JSON recordsets, one statement for everything that one decision changes.
+
+type orderRow struct {
+	ID             string            `json:"id" db:"id"`
+	ClientID       string            `json:"client_id" db:"client_id"`
+	SourceSystem   string            `json:"source_system" db:"source_system"`
+	Mode           string            `json:"mode" db:"mode"`
+	Reference      string            `json:"reference" db:"reference"`
+	DossierCode    string            `json:"dossier_code" db:"dossier_code"`
+	ProcedureCode  string            `json:"procedure_code" db:"procedure_code"`
+	AgencyCode     string            `json:"agency_code" db:"agency_code"`
+	FilingMode     *string           `json:"filing_mode" db:"filing_mode"`
+	Status         string            `json:"status" db:"status"`
+	Amount         vnd.Amount        `json:"amount" db:"amount"`
+	PaidAmount     vnd.Amount        `json:"paid_amount" db:"paid_amount"`
+	RefundedAmount vnd.Amount        `json:"refunded_amount" db:"refunded_amount"`
+	Late           bool              `json:"late" db:"late"`
+	Kinds          []string          `json:"kinds" db:"-"`
+	ReturnURL      string            `json:"return_url" db:"return_url"`
+	Supersedes     *string           `json:"supersedes" db:"supersedes"`
+	Metadata       map[string]string `json:"metadata" db:"-"`
+	CreatedAt      time.Time         `json:"created_at" db:"created_at"`
+	ExpiresAt      time.Time         `json:"expires_at" db:"expires_at"`
+	SettledAt      *time.Time        `json:"settled_at" db:"settled_at"`
+}
+
+type lineRow struct {
+	OrderID      string       `json:"order_id"`
+	N            int          `json:"n"`
+	SourceSystem string       `json:"source_system"`
+	DossierCode  string       `json:"dossier_code"`
+	FeeCode      string       `json:"fee_code"`
+	Purpose      string       `json:"purpose"`
+	Kind         string       `json:"kind"`
+	Name         string       `json:"name"`
+	Quantity     int          `json:"quantity"`
+	UnitAmount   vnd.Amount   `json:"unit_amount"`
+	Gross        vnd.Amount   `json:"gross"`
+	Net          vnd.Amount   `json:"net"`
+	Adjustments  []Adjustment `json:"adjustments"`
+	TaxNotice    *TaxNotice   `json:"tax_notice"`
+	Live         bool         `json:"live"`
+}
+
+type payerRow struct {
+	OrderID  string `json:"order_id"`
+	Sealed   string `json:"sealed"` // \x…
+	Relation string `json:"relation"`
+}
+
+type keyRow struct {
+	Principal string    `json:"principal"`
+	Method    string    `json:"method"`
+	Path      string    `json:"path"`
+	Key       string    `json:"key"`
+	BodyHash  string    `json:"body_hash"` // \x…
+	ObjectID  string    `json:"object_id"`
+	Status    *int      `json:"status"`
+	Response  *string   `json:"response"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+type paymentRow struct {
+	ID                  string           `json:"id" db:"id"`
+	OrderID             string           `json:"order_id" db:"order_id"`
+	AccountID           *string          `json:"account_id" db:"account_id"`
+	Provider            string           `json:"provider" db:"provider"`
+	ProviderReference   string           `json:"provider_reference" db:"provider_reference"`
+	Status              string           `json:"status" db:"status"`
+	Mode                string           `json:"mode" db:"mode"`
+	RequestedAmount     vnd.Amount       `json:"requested_amount" db:"requested_amount"`
+	ReceivedAmount      vnd.Amount       `json:"received_amount" db:"received_amount"`
+	AllocatedAmount     vnd.Amount       `json:"allocated_amount" db:"allocated_amount"`
+	ReservedAmount      vnd.Amount       `json:"reserved_amount" db:"reserved_amount"`
+	Method              string           `json:"method" db:"method"`
+	InitiatedBy         string           `json:"initiated_by" db:"initiated_by"`
+	Place               string           `json:"place" db:"place"`
+	Channel             *string          `json:"channel" db:"channel"`
+	ChannelRule         *string          `json:"channel_rule" db:"channel_rule"`
+	Locale              string           `json:"locale" db:"locale"`
+	PayerIP             string           `json:"payer_ip" db:"payer_ip"`
+	Description         string           `json:"description" db:"description"`
+	Redirect            *json.RawMessage `json:"redirect" db:"redirect"`
+	ProviderTransaction string           `json:"provider_transaction" db:"provider_transaction"`
+	Code                string           `json:"code" db:"code"`
+	Reason              string           `json:"reason" db:"reason"`
+	InDoubt             bool             `json:"in_doubt" db:"in_doubt"`
+	CreatedAt           time.Time        `json:"created_at" db:"created_at"`
+	ExpiresAt           *time.Time       `json:"expires_at" db:"expires_at"`
+	PaidAt              *time.Time       `json:"paid_at" db:"paid_at"`
+	RecordedAt          *time.Time       `json:"recorded_at" db:"recorded_at"`
+	NextLookupAt        *time.Time       `json:"next_lookup_at" db:"next_lookup_at"`
+	LastLookupAt        *time.Time       `json:"last_lookup_at" db:"last_lookup_at"`
+	LastLookupOutcome   string           `json:"last_lookup_outcome" db:"last_lookup_outcome"`
+	Lookups             int              `json:"lookups" db:"lookups"`
+}
+
+type allocationRow struct {
+	PaymentID  string     `json:"payment_id"`
+	OrderID    string     `json:"order_id"`
+	N          int        `json:"n"`
+	Amount     vnd.Amount `json:"amount"`
+	RecordedAt time.Time  `json:"recorded_at"`
+}
+
+type reversalRow struct {
+	PaymentID   string    `json:"payment_id"`
+	Source      string    `json:"source"`
+	EffectiveAt time.Time `json:"effective_at"`
+	RecordedAt  time.Time `json:"recorded_at"`
+}
+
+type historyRow struct {
+	ObjectID   string    `json:"object_id"`
+	FromStatus string    `json:"from_status"`
+	ToStatus   string    `json:"to_status"`
+	Source     string    `json:"source"`
+	Actor      string    `json:"actor"`
+	Detail     string    `json:"detail"`
+	RecordedAt time.Time `json:"recorded_at"`
+}
+
+type moveRow struct {
+	CauseType   string     `json:"cause_type"`
+	CauseID     string     `json:"cause_id"`
+	Leg         string     `json:"leg"`
+	FromAccount string     `json:"from_account"`
+	ToAccount   string     `json:"to_account"`
+	Amount      vnd.Amount `json:"amount"`
+	AccountID   *string    `json:"account_id"`
+	EffectiveAt time.Time  `json:"effective_at"`
+	RecordedAt  time.Time  `json:"recorded_at"`
+}
+
+type outboxRow struct {
+	EventID      string    `json:"event_id"`
+	Type         string    `json:"type"`
+	ClientID     string    `json:"client_id"`
+	SourceSystem string    `json:"source_system"`
+	OrderID      string    `json:"order_id"`
+	Body         string    `json:"body"`
+	RecordedAt   time.Time `json:"recorded_at"`
+}
+
+type callbackRow struct {
+	ReceivedAt time.Time `json:"received_at"`
+	AccountID  string    `json:"account_id"`
+	PaymentID  string    `json:"payment_id"`
+	Kind       string    `json:"kind"`
+	Verdict    string    `json:"verdict"`
+	Digest     string    `json:"digest"` // \x…
+	Sealed     string    `json:"sealed"` // \x…
+}
+
+type lookupRow struct {
+	AskedAt   time.Time `json:"asked_at"`
+	ObjectID  string    `json:"object_id"`
+	AccountID string    `json:"account_id"`
+	Outcome   string    `json:"outcome"`
+	Code      string    `json:"code"`
+	Detail    string    `json:"detail"`
+	TookMS    int64     `json:"took_ms"`
+}
+
+// orderChange and paymentChange are guarded updates: they hit their row only while it still has the state From.
+type orderChange struct {
+	orderRow
+	From string `json:"from_status"`
+	Live bool   `json:"live"`
+}
+
+type paymentChange struct {
+	paymentRow
+	From string `json:"from_status"`
+}
