@@ -1,0 +1,168 @@
+// Package api is feegate's edge to other programs: JSON over HTTP for portals, and the doors that providers and returning
+// payers knock at. It reads strictly, turns every error into a problem document, and decides nothing about money: the
+// gateway does. It names no provider and holds no SQL.
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"feegate/gateway"
+	"feegate/gateway/account"
+	"feegate/providers/breaker"
+)
+
+// ErrUnauthorised says that a bearer token is nobody's, or is no longer valid.
+var ErrUnauthorised = errors.New("the key is not valid")
+
+// Scopes of a key.
+const (
+	ScopeOrdersWrite = "orders:write"
+	ScopeOrdersRead  = "orders:read"
+)
+
+// Deps is what the edge needs; every field is required.
+type Deps struct {
+	Gateway  *gateway.Gateway
+	Accounts *account.Store
+	Breakers *breaker.Group
+	// Authenticate tells whose bearer token it is and what it may do; ErrUnauthorised for nobody's.
+	Authenticate func(ctx context.Context, bearer string) (gateway.Caller, []string, error)
+	// PageOf gives the checkout page of the order that a provider's reference belongs to, "" where it belongs to none.
+	PageOf func(ctx context.Context, accountID, reference string) (string, error)
+	Ready  func(context.Context) error // whether the database answers
+	Now    func() time.Time
+	Log    *slog.Logger
+}
+
+type server struct{ Deps }
+
+// Limits of a request's body.
+const (
+	maxBody     = 1 << 20
+	maxCallback = 64 << 10
+)
+
+// New makes the edge.
+func New(d Deps) http.Handler {
+	gin.SetMode(gin.ReleaseMode)
+	s := &server{d}
+	r := gin.New()
+	r.HandleMethodNotAllowed = true
+	r.RedirectTrailingSlash = false
+	_ = r.SetTrustedProxies(nil) // nil cannot fail
+	r.Use(s.observe)
+	r.NoRoute(func(c *gin.Context) {
+		s.refuse(c, &gateway.Problem{Name: gateway.ProblemNotFound, Detail: "there is nothing at this address"})
+	})
+	r.NoMethod(func(c *gin.Context) {
+		s.refuse(c, &gateway.Problem{Name: problemMethod, Detail: "this address does not take " + c.Request.Method})
+	})
+
+	r.GET("/healthz", func(c *gin.Context) { c.JSON(http.StatusOK, gin.H{"status": "ok"}) })
+	r.GET("/readyz", s.readyz)
+	r.Any("/callbacks/:provider/:account", s.callback)
+	r.GET("/returns/:provider/:account", s.payerReturn)
+
+	v1 := r.Group("/v1", noStore)
+	v1.POST("/orders", s.authorised(ScopeOrdersWrite), s.createOrder)
+	v1.GET("/orders/:id", s.authorised(ScopeOrdersRead), s.getOrder)
+	v1.POST("/orders/:id/payments", s.authorised(ScopeOrdersWrite), s.startPayment)
+	v1.GET("/payments/:id", s.authorised(ScopeOrdersRead), s.getPayment)
+	v1.GET("/providers", s.authorised(ScopeOrdersRead), s.listProviders)
+	return r
+}
+
+func noStore(c *gin.Context) { c.Header("Cache-Control", "no-store") }
+
+func (s *server) readyz(c *gin.Context) {
+	ctx, cancel := context.WithTimeout(c.Request.Context(), 3*time.Second)
+	defer cancel()
+	if err := s.Ready(ctx); err != nil {
+		s.Log.WarnContext(ctx, "not ready", "error", err)
+		c.JSON(http.StatusServiceUnavailable, gin.H{"status": "database"})
+		return
+	}
+	c.JSON(http.StatusOK, gin.H{"status": "ok"})
+}
+
+const (
+	requestIDKey = "feegate.request"
+	callerKey    = "feegate.caller"
+)
+
+var requestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+// observe names the request, turns a panic into a problem and writes one line of log: the route and never the query, which
+// on callbacks and returns holds signatures and what a payer did.
+func (s *server) observe(c *gin.Context) {
+	began := time.Now()
+	id := c.GetHeader("X-Request-Id")
+	if !requestID.MatchString(id) {
+		id = strings.ToLower(rand.Text())
+	}
+	c.Set(requestIDKey, id)
+	c.Header("X-Request-Id", id)
+	c.Header("X-Content-Type-Options", "nosniff")
+	defer func() {
+		if p := recover(); p != nil {
+			if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+				panic(p)
+			}
+			s.Log.ErrorContext(c.Request.Context(), "panic", "request", id, "route", c.FullPath(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			if !c.Writer.Written() {
+				s.refuse(c, errors.New("panic"))
+			}
+			c.Abort()
+		}
+		level := slog.LevelInfo
+		if c.Writer.Status() >= 500 {
+			level = slog.LevelError
+		}
+		s.Log.Log(c.Request.Context(), level, "request", "request", id, "method", c.Request.Method, "route", c.FullPath(),
+			"status", c.Writer.Status(), "took_ms", time.Since(began).Milliseconds(), "client", caller(c).ClientID)
+	}()
+	c.Next()
+}
+
+func caller(c *gin.Context) gateway.Caller {
+	v, _ := c.Get(callerKey)
+	who, _ := v.(gateway.Caller)
+	return who
+}
+
+// authorised lets a key through that has the scope.
+func (s *server) authorised(scope string) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		scheme, token, _ := strings.Cut(c.GetHeader("Authorization"), " ")
+		if !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > 512 {
+			s.refuse(c, &gateway.Problem{Name: problemUnauthorised, Detail: "Authorization: Bearer and a key are required"})
+			return
+		}
+		who, scopes, err := s.Authenticate(c.Request.Context(), token)
+		if errors.Is(err, ErrUnauthorised) {
+			err = &gateway.Problem{Name: problemUnauthorised, Detail: "the key is not valid"}
+		}
+		if err != nil {
+			s.refuse(c, err)
+			return
+		}
+		c.Set(callerKey, who)
+		if !slices.Contains(scopes, scope) {
+			s.refuse(c, &gateway.Problem{Name: problemForbidden, Detail: "the key lacks the scope " + scope})
+			return
+		}
+		c.Next()
+	}
+}

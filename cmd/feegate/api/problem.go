@@ -1,0 +1,98 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/gin-gonic/gin"
+
+	"feegate/gateway"
+)
+
+// Problems that the edge alone gives.
+const (
+	problemUnreadable   = "unreadable"
+	problemTooLarge     = "too-large"
+	problemMediaType    = "unsupported-media-type"
+	problemKeyMissing   = "idempotency-key-missing"
+	problemUnauthorised = "unauthorised"
+	problemForbidden    = "forbidden"
+	problemMethod       = "method-not-allowed"
+	problemInternal     = "internal"
+)
+
+type meaning struct {
+	status      int
+	title, viet string
+}
+
+// problems is the closed list: what each name means to the caller.
+var problems = map[string]meaning{
+	problemUnreadable:               {http.StatusBadRequest, "The request cannot be read", "Không đọc được yêu cầu"},
+	problemTooLarge:                 {http.StatusRequestEntityTooLarge, "The request is too large", "Yêu cầu quá lớn"},
+	problemMediaType:                {http.StatusUnsupportedMediaType, "The body must be JSON", "Nội dung phải là JSON"},
+	problemKeyMissing:               {http.StatusBadRequest, "An Idempotency-Key is required", "Thiếu Idempotency-Key"},
+	problemUnauthorised:             {http.StatusUnauthorized, "Who is calling is not known", "Không xác định được bên gọi"},
+	problemForbidden:                {http.StatusForbidden, "The key may not do this", "Khóa không có quyền này"},
+	problemMethod:                   {http.StatusMethodNotAllowed, "This method is not taken here", "Phương thức không được hỗ trợ"},
+	problemInternal:                 {http.StatusInternalServerError, "Something went wrong here", "Hệ thống gặp lỗi"},
+	gateway.ProblemInvalid:          {http.StatusUnprocessableEntity, "The request is not valid", "Yêu cầu không hợp lệ"},
+	gateway.ProblemNotFound:         {http.StatusNotFound, "Not found", "Không tìm thấy"},
+	gateway.ProblemReferenceUsed:    {http.StatusConflict, "The reference was used before", "Mã tham chiếu đã được sử dụng"},
+	gateway.ProblemFeeAlreadyOpen:   {http.StatusConflict, "Another order asks for this fee", "Khoản thu này đang có yêu cầu thanh toán khác"},
+	gateway.ProblemFeeAlreadyPaid:   {http.StatusConflict, "This fee is paid", "Khoản thu này đã được thanh toán"},
+	gateway.ProblemMixed:            {http.StatusUnprocessableEntity, "One order, two beneficiaries", "Một yêu cầu có hai đơn vị thụ hưởng"},
+	gateway.ProblemKeyReused:        {http.StatusUnprocessableEntity, "The Idempotency-Key was used for something else", "Idempotency-Key đã dùng cho yêu cầu khác"},
+	gateway.ProblemOrderState:       {http.StatusConflict, "The order's state does not allow this", "Trạng thái yêu cầu không cho phép"},
+	gateway.ProblemAmountOutside:    {http.StatusUnprocessableEntity, "The amount is outside the account's limits", "Số tiền ngoài hạn mức"},
+	gateway.ProblemTooManyPayments:  {http.StatusConflict, "Too many payments are under way", "Có quá nhiều giao dịch đang thực hiện"},
+	gateway.ProblemOrderExpiring:    {http.StatusConflict, "The order is about to expire", "Yêu cầu sắp hết hạn"},
+	gateway.ProblemPaymentInDoubt:   {http.StatusConflict, "An earlier payment has no final result", "Giao dịch trước chưa có kết quả cuối cùng"},
+	gateway.ProblemUnavailable:      {http.StatusServiceUnavailable, "The provider is not available", "Đơn vị thanh toán tạm thời không phục vụ"},
+	gateway.ProblemOrderPartlyPaid:  {http.StatusConflict, "Money has been paid on the order", "Yêu cầu đã được thanh toán một phần"},
+	gateway.ProblemAccountUnsuited:  {http.StatusUnprocessableEntity, "No suitable account", "Không có tài khoản phù hợp"},
+	gateway.ProblemUnknownProcedure: {http.StatusUnprocessableEntity, "The procedure is not known", "Thủ tục không có trong danh mục"},
+}
+
+// document is RFC 9457, with the ids that help.
+type document struct {
+	Type     string               `json:"type"`
+	Title    string               `json:"title"`
+	TitleVI  string               `json:"title_vi"`
+	Status   int                  `json:"status"`
+	Detail   string               `json:"detail,omitempty"`
+	Errors   []gateway.FieldError `json:"errors,omitempty"`
+	Order    string               `json:"order,omitempty"`
+	Accounts []string             `json:"accounts,omitempty"`
+	Request  string               `json:"request"`
+}
+
+// refuse answers with a problem. What is no *gateway.Problem is our own fault: logged in full, told without detail.
+func (s *server) refuse(c *gin.Context, err error) { s.refuseWith(c, err, nil) }
+
+func (s *server) refuseWith(c *gin.Context, err error, accounts []string) {
+	id := c.GetString(requestIDKey)
+	var p *gateway.Problem
+	if !errors.As(err, &p) {
+		s.Log.ErrorContext(c.Request.Context(), "failed", "request", id, "route", c.FullPath(), "error", err)
+		p = &gateway.Problem{Name: problemInternal, Detail: "it was logged under the request's id"}
+	}
+	m, known := problems[p.Name]
+	if !known {
+		s.Log.ErrorContext(c.Request.Context(), "a problem outside the closed list", "request", id, "name", p.Name)
+		p, m = &gateway.Problem{Name: problemInternal}, problems[problemInternal]
+	}
+	if m.status == http.StatusUnauthorized {
+		c.Header("WWW-Authenticate", `Bearer realm="feegate"`)
+	}
+	body, err := json.Marshal(document{"urn:feegate:problem:" + p.Name, m.title, m.viet, m.status, p.Detail, p.Fields, p.Order, accounts, id})
+	if err != nil { // strings alone: it cannot be
+		s.Log.ErrorContext(c.Request.Context(), "writing a problem", "request", id, "error", err)
+	}
+	c.Abort()
+	c.Data(m.status, "application/problem+json", body)
+}
+
+func retryAfter(c *gin.Context, seconds int) { c.Header("Retry-After", strconv.Itoa(max(1, seconds))) }

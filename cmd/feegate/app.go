@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"feegate/cmd/feegate/api"
+	"feegate/gateway"
+	"feegate/gateway/account"
+	"feegate/providers"
+	"feegate/providers/breaker"
+	"feegate/providers/momo"
+	"feegate/providers/vnpay"
+)
+
+// app is the whole program, wired: the only place where concrete types meet.
+type app struct {
+	handler  http.Handler
+	gateway  *gateway.Gateway
+	accounts *account.Store
+	log      *slog.Logger
+}
+
+// newApp wires the program over its database and master key; now is the one clock of facts.
+func newApp(db *sqlx.DB, keys *account.Keys, publicURL string, now func() time.Time, log *slog.Logger) *app {
+	publicURL = strings.TrimSuffix(publicURL, "/")
+	breakers := breaker.New(breaker.Settings{Notify: func(account string, op providers.Operation, from, to string) {
+		log.Warn("breaker", "account", account, "operation", string(op), "from", from, "to", to)
+	}})
+	registry := providers.NewRegistry(vnpay.Registration(), momo.Registration())
+	accounts := account.NewStore(db, keys, registry, publicURL, now, breakers.Client)
+	g := gateway.New(db, accounts, keys, publicURL, now)
+	s := store{db: db, gateway: g, now: now}
+	handler := api.New(api.Deps{Gateway: g, Accounts: accounts, Breakers: breakers, Authenticate: s.authenticate, PageOf: s.pageOf,
+		Ready: db.PingContext, Now: now, Log: log})
+	return &app{handler: handler, gateway: g, accounts: accounts, log: log}
+}
+
+// batch is how much of each kind of due work one tick takes on.
+const batch = 100
+
+// work does what is due, each kind every so often, until the context ends. Any number of replicas may do it.
+func (a *app) work(ctx context.Context, every time.Duration) *sync.WaitGroup {
+	var wg sync.WaitGroup
+	for name, job := range map[string]func(context.Context, int) (int, error){"sweep": a.gateway.Sweep, "expire": a.gateway.Expire} {
+		wg.Go(func() {
+			ticker := time.NewTicker(every)
+			defer ticker.Stop()
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case <-ticker.C:
+				}
+				if _, err := job(ctx, batch); err != nil && ctx.Err() == nil {
+					a.log.Error("work in the background", "job", name, "error", err)
+				}
+			}
+		})
+	}
+	return &wg
+}
