@@ -1,0 +1,228 @@
+// Package reconciliation is the morning after: it imports what providers say they settled, matches it with what we recorded,
+// and names every difference.
+//
+// It may touch its own tables (store*.go alone hold SQL) and read gateway's; money it changes only through gateway's one door.
+package reconciliation
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"feegate/gateway"
+	"feegate/gateway/account"
+	"feegate/gateway/vnd"
+	"feegate/providers"
+)
+
+// Limits of one settlement file.
+const (
+	MaxErrors   = 100
+	MaxFindings = 1000
+	chunk       = 5000 // rows staged per transaction
+)
+
+// Reconciler imports and matches. It keeps no state of its own.
+type Reconciler struct {
+	db       *sqlx.DB
+	accounts *account.Store
+	gateway  *gateway.Gateway
+	now      func() time.Time
+}
+
+// New makes the reconciler.
+func New(db *sqlx.DB, accounts *account.Store, g *gateway.Gateway, now func() time.Time) *Reconciler {
+	return &Reconciler{db: db, accounts: accounts, gateway: g, now: now}
+}
+
+// File is a settlement file as somebody hands it in.
+type File struct {
+	AccountID      string
+	Date           string // the business day it settles, YYYY-MM-DD
+	Name           string
+	By             string
+	ExpectedLines  *int64
+	ExpectedAmount *vnd.Signed
+	Body           io.Reader
+}
+
+// Finding is something odd in a file that can be read all the same.
+type Finding struct {
+	Line   int    `json:"line"`
+	Kind   string `json:"kind"`
+	Detail string `json:"detail"`
+}
+
+// Import is what became of a file. Amount is Σ signed (payments +, refunds −) over all rows.
+type Import struct {
+	ID        string     `json:"id"`
+	AccountID string     `json:"account_id"`
+	Date      string     `json:"date"`
+	SHA256    string     `json:"sha256"`
+	Lines     int64      `json:"lines"`
+	Amount    vnd.Signed `json:"amount"`
+	Fee       vnd.Amount `json:"fee"`
+	Net       vnd.Signed `json:"net"`
+	Findings  []Finding  `json:"findings"`
+	Known     bool       `json:"-"` // the very same file was imported before
+}
+
+// UnreadableError says line by line why a file was refused; nothing of it is kept.
+type UnreadableError struct{ Lines []providers.LineError }
+
+func (e *UnreadableError) Error() string {
+	parts := make([]string, 0, len(e.Lines))
+	for _, l := range e.Lines {
+		parts = append(parts, l.Error())
+	}
+	return "the settlement file is refused: " + strings.Join(parts, "; ")
+}
+
+// ErrConflict says that another file of this account and day stands, and differs in lines it had.
+var ErrConflict = errors.New("conflicting-settlement: an import of this day has lines that this file changes or lacks")
+
+// ErrSameBytes says that these bytes were imported for another account or day.
+var ErrSameBytes = errors.New("this very file was imported for another account or day")
+
+// reading is a file on its way in.
+type reading struct {
+	f        File
+	terminal string
+	id       string
+	sum      hash.Hash
+	imp      *Import
+	errs     []providers.LineError
+	ownDay   int64
+	total    bool
+	seen     map[string]int
+	rows     []stagedRow
+}
+
+// Settlement imports a settlement file: it is streamed into staging in short chunks, checked as a whole, made visible at once,
+// and the account's day is matched. A file that cannot be read or does not add up leaves nothing behind.
+func (r *Reconciler) Settlement(ctx context.Context, f File) (*Import, error) {
+	if _, err := time.Parse(time.DateOnly, f.Date); err != nil {
+		return nil, &UnreadableError{[]providers.LineError{{Field: "date", Detail: "must be a date like 2026-01-31"}}}
+	}
+	entry, err := r.accounts.Get(ctx, f.AccountID)
+	if err != nil {
+		return nil, err
+	}
+	if entry.Err != nil {
+		return nil, entry.Err
+	}
+	in := &reading{f: f, terminal: entry.Account.Terminal, id: newID("imp_"), sum: sha256.New(), seen: map[string]int{}}
+	in.imp = &Import{ID: in.id, AccountID: f.AccountID, Date: f.Date, Findings: []Finding{}}
+	defer r.unstage(context.WithoutCancel(ctx), in.id)
+	body := io.TeeReader(f.Body, in.sum)
+	for line, err := range entry.Provider.ParseSettlement(body) {
+		if err != nil {
+			in.refuse(err)
+			if len(in.errs) >= MaxErrors {
+				break
+			}
+			continue
+		}
+		in.take(line)
+		if len(in.rows) >= chunk {
+			if err := r.stage(ctx, in); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if len(in.errs) < MaxErrors { // the hash is over the whole file, whatever the parser left unread
+		if _, err := io.Copy(io.Discard, body); err != nil {
+			return nil, fmt.Errorf("reading the settlement file: %w", err)
+		}
+	}
+	in.finish()
+	if len(in.errs) > 0 {
+		return nil, &UnreadableError{in.errs}
+	}
+	if err := r.stage(ctx, in); err != nil {
+		return nil, err
+	}
+	imp, err := r.makeVisible(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	return imp, r.Match(ctx, f.AccountID, f.Date)
+}
+
+func (in *reading) refuse(err error) {
+	var l *providers.LineError
+	if !errors.As(err, &l) {
+		l = &providers.LineError{Detail: err.Error()}
+	}
+	in.errs = append(in.errs, *l)
+}
+
+func (in *reading) finding(line int, kind, detail string) {
+	if len(in.imp.Findings) < MaxFindings {
+		in.imp.Findings = append(in.imp.Findings, Finding{line, kind, detail})
+	}
+}
+
+func (in *reading) take(l providers.SettlementLine) {
+	if l.Type == providers.LineTotal {
+		in.total = true
+		return
+	}
+	if l.Terminal != in.terminal {
+		in.refuse(&providers.LineError{Line: l.Line, Field: "terminal", Detail: "is " + l.Terminal + ", this account's is " + in.terminal})
+		return
+	}
+	in.seen[l.Key]++
+	if in.seen[l.Key] > 1 {
+		in.finding(l.Line, "duplicate_line", "the same row stands in this file before")
+	}
+	if l.Date == in.f.Date {
+		in.ownDay++
+	} else {
+		in.finding(l.Line, "late", "a row of "+l.Date)
+	}
+	if !l.Success {
+		in.finding(l.Line, "status", "its status is "+l.Status+", no money moved")
+	}
+	in.imp.Lines++
+	signed := vnd.Signed(l.Amount)
+	if l.Type == providers.LineRefund {
+		signed = -signed
+	}
+	in.imp.Amount += signed
+	in.imp.Fee += l.Fee
+	in.imp.Net += l.Net
+	in.rows = append(in.rows, stagedRow{ImportID: in.id, LineNo: int64(l.Line), Type: string(l.Type), Reference: l.Reference, Transaction: l.Transaction,
+		Original: l.Original, Amount: l.Amount, Fee: l.Fee, Net: l.Net, At: l.Time, OwnDate: l.Date, RowStatus: l.Status, Success: l.Success, Key: l.Key})
+}
+
+// finish checks what only the whole file can tell.
+func (in *reading) finish() {
+	in.imp.SHA256 = hex.EncodeToString(in.sum.Sum(nil))
+	if len(in.errs) > 0 {
+		return
+	}
+	if e := in.f.ExpectedLines; e != nil && *e != in.imp.Lines {
+		in.refuse(&providers.LineError{Field: "expected_lines", Detail: fmt.Sprintf("the file has %d rows", in.imp.Lines)})
+	}
+	if e := in.f.ExpectedAmount; e != nil && *e != in.imp.Amount {
+		in.refuse(&providers.LineError{Field: "expected_amount", Detail: "the file's rows add up to " + in.imp.Amount.String()})
+	}
+	if in.imp.Lines == 0 && !in.total && (in.f.ExpectedLines == nil || *in.f.ExpectedLines != 0) {
+		in.refuse(&providers.LineError{Line: 1, Detail: "the file has no rows: a day without payments needs TOTAL,0,0,0,0 or expected_lines=0"})
+	}
+	if in.imp.Lines > 0 && in.ownDay == 0 {
+		in.refuse(&providers.LineError{Field: "date", Detail: "every row is of another day than " + in.f.Date})
+	}
+}
+
+func newID(prefix string) string { return prefix + strings.ToLower(rand.Text()) }
