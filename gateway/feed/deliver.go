@@ -133,6 +133,12 @@ func (d *Deliverer) serveOne(ctx context.Context) (attempts int, found bool, err
 	if err != nil || e == nil {
 		return 0, false, err
 	}
+	secrets, err := unseal(d.keys, e.ID, e.Secrets, d.now())
+	if err != nil {
+		// It keeps its lease, so that it comes back in a minute and holds up nobody else.
+		d.log.ErrorContext(ctx, "webhook endpoint cannot be served", "endpoint", e.ID, "error", err)
+		return 0, true, nil
+	}
 	defer func() {
 		free, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
@@ -140,10 +146,7 @@ func (d *Deliverer) serveOne(ctx context.Context) (attempts int, found bool, err
 			err = r
 		}
 	}()
-	t := &turnOf{d: d, e: e, until: started.Add(turn)}
-	if t.secrets, err = unseal(d.keys, e.ID, e.Secrets, d.now()); err != nil {
-		return 0, true, err
-	}
+	t := &turnOf{d: d, e: e, secrets: secrets, until: started.Add(turn)}
 	if e.Status == Paused {
 		err = t.probe(ctx)
 	} else {
@@ -331,7 +334,7 @@ func (t *turnOf) send(ctx context.Context, ev *Event) (int, string) {
 	if err != nil {
 		return 0, "the address cannot be used"
 	}
-	req.GetBody = nil // the transport must not repeat it by itself
+	// GetBody stays: the transport may take a new connection when an idle one proves closed before anything was written, and no more.
 	at := time.Now()
 	signatures := make([]string, 0, len(t.secrets))
 	for _, s := range t.secrets {

@@ -290,6 +290,19 @@ func TestGoneDisables(t *testing.T) {
 	w.status(e, Disabled)
 }
 
+func TestAnUnreadableSecretHoldsUpNobody(t *testing.T) {
+	w := newWorld(t)
+	r := newReceiver(t)
+	bad, _ := w.endpoint(r)
+	w.endpoint(r)
+	if _, err := w.db.Exec("UPDATE webhook_endpoints SET secrets = 'x' WHERE id = $1", bad.ID); err != nil {
+		t.Fatal(err)
+	}
+	id := w.paid("ord_a")
+	w.deliver()
+	r.expect(t, 1, id)
+}
+
 func TestOneReplicaAtATime(t *testing.T) {
 	w := newWorld(t)
 	r := newReceiver(t)
