@@ -28,13 +28,14 @@ const portalKey = "fgk_test_portal"
 
 // street is the whole program and the simulator, over real HTTP.
 type street struct {
-	t     *testing.T
-	db    *sqlx.DB
-	world *sim.World
-	app   *app
-	api   string
-	sim   string
-	logs  *lockedBuffer
+	t         *testing.T
+	db        *sqlx.DB
+	world     *sim.World
+	app       *app
+	api       string
+	sim       string
+	simServer *httptest.Server
+	logs      *lockedBuffer
 }
 
 // lockedBuffer is a log that is read while servers still write it.
@@ -66,7 +67,7 @@ func newStreet(t *testing.T) *street {
 	s.world = world
 	simulator := httptest.NewServer(world.Handler())
 	t.Cleanup(simulator.Close)
-	s.sim = simulator.URL
+	s.sim, s.simServer = simulator.URL, simulator
 
 	keys, err := account.NewKeys(filepath.Join(t.TempDir(), "master.json"))
 	if err != nil {
