@@ -27,6 +27,7 @@ import (
 type commands struct {
 	Serve   serveCommand   `cmd:"" help:"Serve the API, callbacks and returns, and do the work in the background."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database to this program's schema. Needs the address of the database's owner."`
+	Demo    demoCommand    `cmd:"" help:"Run the whole street on this machine: a private PostgreSQL, the gateway, the simulator."`
 	Version versionCommand `cmd:"" help:"Say which version this is."`
 }
 

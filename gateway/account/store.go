@@ -190,7 +190,7 @@ func (s *Store) adapter(a *Account, secrets [][]byte) (providers.Provider, error
 		a.timeouts[op] = time.Duration(ms) * time.Millisecond
 	}
 	p := providers.Account{ID: a.ID, Terminal: a.Terminal, BaseURL: a.BaseURL, URLs: a.URLs, ServerIP: "127.0.0.1",
-		CallbackURL: s.public + "/callbacks/" + a.Provider + "/" + a.ID, ReturnURL: s.public + "/returns/" + a.Provider + "/" + a.ID}
+		CallbackURL: s.CallbackURL(a.Provider, a.ID), ReturnURL: s.public + "/returns/" + a.Provider + "/" + a.ID}
 	for _, sealed := range secrets {
 		raw, err := s.keys.Open(sealed, "account:"+a.ID)
 		if err != nil {
@@ -215,4 +215,9 @@ func (s *Store) Exists(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// CallbackURL is where a provider calls for an account.
+func (s *Store) CallbackURL(provider, id string) string {
+	return s.public + "/callbacks/" + provider + "/" + id
 }
