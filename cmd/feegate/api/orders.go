@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
@@ -91,6 +92,8 @@ func (s *server) startPayment(c *gin.Context) {
 		s.unavailable(c, err, order, in)
 	case err != nil:
 		s.refuse(c, err)
+	case a.Status == 0:
+		s.refuse(c, errors.New("the gateway gave neither an answer nor an error"))
 	default:
 		answer(c, a)
 	}
