@@ -375,8 +375,12 @@ func sqlInStores(t *tree) (bad []string) {
 }
 
 // noSQLClock: every fact has a time that was passed in; the database's clock is not the demo's.
+// noSQLClock: facts go by the clock that is passed in. A lease is no fact: it goes by the clock that all replicas share.
 func noSQLClock(t *tree) (bad []string) {
 	t.texts(func(s *source, at ast.Node, text string) {
+		if strings.Contains(text, "lease_until") {
+			return
+		}
 		if storeFile.MatchString(s.name()) && !within(s.dir(), "migrations") && sqlClock.MatchString(text) {
 			bad = append(bad, fmt.Sprintf("%s: %s", s.at(at), sqlClock.FindString(text)))
 		}
