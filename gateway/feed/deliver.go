@@ -21,7 +21,7 @@ import (
 
 const (
 	sendTimeout = 10 * time.Second
-	lease       = 60 * time.Second // of the database's clock: demo's may leap
+	lease       = 60 * time.Second // of the machine's clock: the demo's may leap
 	turn        = 30 * time.Second // an endpoint's turn; with one more timeout it is well within the lease
 	readAtMost  = 4 << 10
 	pauseAfter  = 5 // failures in a row, of whatever events

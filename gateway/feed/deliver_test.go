@@ -210,6 +210,24 @@ func TestPausedProbedAndHealed(t *testing.T) {
 	w.status(e, Active)
 }
 
+func TestHealedSendsAllThatWaitsAtOnce(t *testing.T) {
+	w := newWorld(t)
+	r := newReceiver(t)
+	r.answers(always(500))
+	e, _ := w.endpoint(r)
+	old := w.paid("ord_a")
+	for range 20 { // by now its own next attempt is hours away
+		w.deliver()
+		w.advance(time.Hour)
+	}
+	w.status(e, Paused)
+	r.answers(always(200))
+	fresh := w.paid("ord_b")
+	calls := r.calls
+	w.deliver()
+	r.expect(t, calls+2, fresh, old)
+}
+
 func TestDisabledAfterThreeDaysThenReplayed(t *testing.T) {
 	w := newWorld(t)
 	r := newReceiver(t)

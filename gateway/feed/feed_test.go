@@ -143,6 +143,27 @@ func TestALateCommitIsNotLost(t *testing.T) {
 	}
 }
 
+func TestASequencerIsAlone(t *testing.T) {
+	w := newWorld(t)
+	w.emit(w.db, "c1", "portal", "ord_1", "order.paid")
+	tx, err := w.db.Beginx() // another one, at work
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec("SELECT pg_advisory_xact_lock($1)", sequencerID); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := w.seq.Step(t.Context()); n != 0 || err != nil {
+		t.Error(n, err)
+	}
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := w.seq.Step(t.Context()); n != 1 || err != nil {
+		t.Error(n, err)
+	}
+}
+
 // Writers that commit in any order, two sequencers and a reader, all at once: nothing is lost, doubled or, within an order, out
 // of order, and the reader never has to look back.
 func TestConcurrentSequencers(t *testing.T) {

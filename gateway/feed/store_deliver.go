@@ -35,20 +35,21 @@ type waitingEvent struct {
 }
 
 // claim leases the endpoint that was served least recently of those with something due, or gives nil. A lease is no fact, and
-// goes by the database's clock, which all replicas share.
+// goes by the machines' clock: it is long enough for what these differ by, and does not leap when the demo's clock is moved.
 func claim(ctx context.Context, db *sqlx.DB, now time.Time, lease time.Duration) (*claimed, error) {
 	var e claimed
+	machine := time.Now()
 	err := db.GetContext(ctx, &e, `
 		WITH c AS (
 			SELECT e.id FROM webhook_endpoints e
-			WHERE e.status <> 'disabled' AND (e.lease_until IS NULL OR e.lease_until <= now())
+			WHERE e.status <> 'disabled' AND (e.lease_until IS NULL OR e.lease_until <= $2)
 			AND CASE e.status WHEN 'paused' THEN e.next_probe_at <= $1
 				ELSE EXISTS (SELECT FROM feed f WHERE f.source_system = e.source_system AND f.number > e.cursor AND f.client_id <> '')
 				OR EXISTS (SELECT FROM webhook_retries r WHERE r.endpoint_id = e.id AND r.next_at <= $1) END
 			ORDER BY e.lease_until NULLS FIRST LIMIT 1 FOR UPDATE SKIP LOCKED)
-		UPDATE webhook_endpoints w SET lease_until = now() + make_interval(secs => $2) FROM c WHERE w.id = c.id
+		UPDATE webhook_endpoints w SET lease_until = $3 FROM c WHERE w.id = c.id
 		RETURNING w.id, w.client_id, w.source_system, w.url, w.types, w.secrets, w.cursor, w.lease_until, w.status, w.failing_since,
-			w.next_probe_at, w.attempts`, now, lease.Seconds())
+			w.next_probe_at, w.attempts`, now, machine, machine.Add(lease))
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -60,7 +61,8 @@ func claim(ctx context.Context, db *sqlx.DB, now time.Time, lease time.Duration)
 
 // release ends the lease, if it is still ours, and puts the endpoint at the end of the line.
 func release(ctx context.Context, db *sqlx.DB, e *claimed) error {
-	if _, err := db.ExecContext(ctx, "UPDATE webhook_endpoints SET lease_until = now() WHERE id = $1 AND lease_until = $2", e.ID, e.LeaseUntil); err != nil {
+	const q = "UPDATE webhook_endpoints SET lease_until = $3 WHERE id = $1 AND lease_until = $2"
+	if _, err := db.ExecContext(ctx, q, e.ID, e.LeaseUntil, time.Now().Truncate(time.Microsecond)); err != nil {
 		return fmt.Errorf("releasing webhook endpoint %s: %w", e.ID, err)
 	}
 	return nil

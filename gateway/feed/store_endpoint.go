@@ -121,10 +121,12 @@ func selectDeliveries(ctx context.Context, db *sqlx.DB, id string, before time.T
 // replay takes the lease away, so that a delivery under way cannot move the cursor forward again; nobody else gets one before
 // that delivery has ended.
 func replay(ctx context.Context, db *sqlx.DB, clientID, id string, from int64, now time.Time) error {
+	machine := time.Now() // the clock of leases
 	err := transact(ctx, db, func(tx *sqlx.Tx) error {
 		r, err := tx.ExecContext(ctx, `UPDATE webhook_endpoints SET cursor = LEAST(cursor, $3 - 1), status = 'active', attempts = 0,
 			failing_since = NULL, next_probe_at = NULL,
-			lease_until = CASE WHEN lease_until > now() THEN now() + interval '12 seconds' END WHERE id = $1 AND client_id = $2`, id, clientID, from)
+			lease_until = CASE WHEN lease_until > $4 THEN $5::timestamptz END WHERE id = $1 AND client_id = $2`,
+			id, clientID, from, machine, machine.Add(sendTimeout+2*time.Second))
 		if err != nil {
 			return err
 		}
