@@ -48,6 +48,7 @@ const (
 	ProblemFeeAlreadyPaid   = "fee-already-paid"
 	ProblemMixed            = "mixed-beneficiaries"
 	ProblemKeyReused        = "idempotency-key-reused"
+	ProblemKeyInFlight      = "idempotency-key-in-flight"
 	ProblemOrderState       = "order-state"
 	ProblemAmountOutside    = "amount-outside-limits"
 	ProblemTooManyPayments  = "too-many-payments"

@@ -46,7 +46,10 @@ func (g *Gateway) StartPayment(ctx context.Context, c Caller, k Key, orderID str
 	p, entry, err := g.intend(ctx, c, k, orderID, in)
 	if err != nil {
 		if violated(err) == "idempotency_keys_pkey" {
-			a, _, err := g.replay(ctx, k)
+			a, found, err := g.replay(ctx, k)
+			if err == nil && !found { // its call ended with a 503 and freed the key
+				err = &Problem{Name: ProblemKeyInFlight, Detail: "a call with this Idempotency-Key has just failed; send it again"}
+			}
 			return a, err
 		}
 		return Answer{}, err

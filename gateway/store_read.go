@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -35,24 +36,61 @@ func keyed(k Key, object string, a *Answer, now time.Time) keyRow {
 	return r
 }
 
-// replay gives the first answer to a key again; another body under the key is a problem.
+// A call in flight is waited for this long before its twin is told so; one this old has died.
+const (
+	inFlightWait = 5 * time.Second
+	inFlightDead = 2 * time.Minute
+)
+
+// replay gives the first answer to a key again; another body under the key is a problem. A call still in flight is waited for; one
+// that died half way is answered from its object as it stands.
 func (g *Gateway) replay(ctx context.Context, k Key) (Answer, bool, error) {
-	var hash []byte
-	var status sql.NullInt64
-	var response sql.NullString
-	err := g.db.QueryRowContext(ctx, `SELECT body_hash, status, response FROM idempotency_keys
-		WHERE principal = $1 AND method = $2 AND path = $3 AND key = $4`, k.Principal, k.Method, k.Path, k.Key).Scan(&hash, &status, &response)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return Answer{}, false, nil
-	case err != nil:
-		return Answer{}, false, fmt.Errorf("reading an idempotency key: %w", err)
-	case !bytes.Equal(hash, k.BodyHash):
-		return Answer{}, false, &Problem{Name: ProblemKeyReused, Detail: "this Idempotency-Key was used with another body"}
-	case !status.Valid:
-		return Answer{}, false, &Problem{Name: ProblemKeyReused, Detail: "a call with this Idempotency-Key is still in flight"}
+	for until := time.Now().Add(inFlightWait); ; {
+		var hash []byte
+		var status sql.NullInt64
+		var response sql.NullString
+		var object string
+		var created time.Time
+		err := g.db.QueryRowContext(ctx, `SELECT body_hash, status, response, object_id, created_at FROM idempotency_keys
+			WHERE principal = $1 AND method = $2 AND path = $3 AND key = $4`, k.Principal, k.Method, k.Path, k.Key).Scan(&hash, &status, &response, &object, &created)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			return Answer{}, false, nil
+		case err != nil:
+			return Answer{}, false, fmt.Errorf("reading an idempotency key: %w", err)
+		case !bytes.Equal(hash, k.BodyHash):
+			return Answer{}, false, &Problem{Name: ProblemKeyReused, Detail: "this Idempotency-Key was used with another body"}
+		case status.Valid:
+			return Answer{Status: int(status.Int64), Body: []byte(response.String), Replayed: true}, true, nil
+		case g.now().Sub(created) > inFlightDead:
+			a, err := g.asItStands(ctx, object)
+			return a, err == nil, err
+		case time.Now().After(until):
+			return Answer{}, false, &Problem{Name: ProblemKeyInFlight, Detail: "a call with this Idempotency-Key is still in flight"}
+		}
+		select {
+		case <-ctx.Done():
+			return Answer{}, false, ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
 	}
-	return Answer{Status: int(status.Int64), Body: []byte(response.String), Replayed: true}, true, nil
+}
+
+// asItStands answers a payment's call that died half way: its outcome is what the record says by now.
+func (g *Gateway) asItStands(ctx context.Context, paymentID string) (Answer, error) {
+	var p paymentRow
+	if err := g.db.GetContext(ctx, &p, `SELECT `+paymentColumns+` FROM payments WHERE id = $1`, paymentID); err != nil {
+		return Answer{}, fmt.Errorf("reading payment %s: %w", paymentID, err)
+	}
+	body, err := json.Marshal(viewPayment(&p))
+	if err != nil {
+		return Answer{}, err
+	}
+	status := http.StatusCreated
+	if p.Redirect == nil {
+		status = http.StatusAccepted
+	}
+	return Answer{Status: status, Body: body, Replayed: true}, nil
 }
 
 type scannedOrder struct {

@@ -135,3 +135,17 @@ func event(kind string, o *orderRow, data any, now time.Time) (outboxRow, error)
 	}
 	return outboxRow{EventID: id, Type: kind, ClientID: o.ClientID, SourceSystem: o.SourceSystem, OrderID: o.ID, Body: string(body), RecordedAt: now}, nil
 }
+
+// Address is where the payer goes next, "" where there is none.
+func (v *PaymentView) Address() string {
+	if v.Redirect == nil {
+		return ""
+	}
+	var r struct {
+		URL string `json:"url"`
+	}
+	if json.Unmarshal(*v.Redirect, &r) != nil {
+		return ""
+	}
+	return r.URL
+}

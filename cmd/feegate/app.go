@@ -11,6 +11,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"feegate/cmd/feegate/api"
+	"feegate/cmd/feegate/checkout"
 	"feegate/gateway"
 	"feegate/gateway/account"
 	"feegate/providers"
@@ -39,7 +40,14 @@ func newApp(db *sqlx.DB, keys *account.Keys, publicURL string, now func() time.T
 	s := store{db: db, gateway: g, now: now}
 	handler := api.New(api.Deps{Gateway: g, Accounts: accounts, Breakers: breakers, Authenticate: s.authenticate, PageOf: s.pageOf,
 		Ready: db.PingContext, Now: now, Log: log})
-	return &app{handler: handler, gateway: g, accounts: accounts, log: log}
+	pages, err := checkout.New(g, log)
+	if err != nil {
+		panic("the checkout's page does not parse: " + err.Error()) // embedded: a defect of the program
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/", handler)
+	pages.Mount(mux)
+	return &app{handler: mux, gateway: g, accounts: accounts, log: log}
 }
 
 // batch is how much of each kind of due work one tick takes on.

@@ -45,6 +45,7 @@ var problems = map[string]meaning{
 	gateway.ProblemFeeAlreadyPaid:   {http.StatusConflict, "This fee is paid", "Khoản thu này đã được thanh toán"},
 	gateway.ProblemMixed:            {http.StatusUnprocessableEntity, "One order, two beneficiaries", "Một yêu cầu có hai đơn vị thụ hưởng"},
 	gateway.ProblemKeyReused:        {http.StatusUnprocessableEntity, "The Idempotency-Key was used for something else", "Idempotency-Key đã dùng cho yêu cầu khác"},
+	gateway.ProblemKeyInFlight:      {http.StatusConflict, "A call with this Idempotency-Key is in flight", "Yêu cầu cùng Idempotency-Key đang được xử lý"},
 	gateway.ProblemOrderState:       {http.StatusConflict, "The order's state does not allow this", "Trạng thái yêu cầu không cho phép"},
 	gateway.ProblemAmountOutside:    {http.StatusUnprocessableEntity, "The amount is outside the account's limits", "Số tiền ngoài hạn mức"},
 	gateway.ProblemTooManyPayments:  {http.StatusConflict, "Too many payments are under way", "Có quá nhiều giao dịch đang thực hiện"},
