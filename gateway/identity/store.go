@@ -1,0 +1,335 @@
+package identity
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+)
+
+// prepare plans what every request asks: one statement, one round trip.
+func (s *Store) prepare(ctx context.Context) error {
+	var err error
+	// The use of a key is noted in the same statement, now and then.
+	if s.byKey, err = s.db.PreparexContext(ctx, `
+		WITH used AS (
+			UPDATE api_keys SET last_used_at = $2
+			WHERE secret_hash = $1 AND revoked_at IS NULL AND (last_used_at IS NULL OR last_used_at < $3))
+		SELECT k.id, k.name, k.scopes, k.expires_at, c.id, c.source_system, s.mode
+		FROM api_keys k JOIN clients c ON c.id = k.client_id JOIN source_systems s ON s.name = c.source_system
+		WHERE k.secret_hash = $1 AND k.revoked_at IS NULL`); err != nil {
+		return err
+	}
+	s.byToken, err = s.db.PreparexContext(ctx, `
+		SELECT u.id, u.name, u.roles, u.agencies, coalesce(c.id, ''), coalesce(c.source_system, ''), coalesce(s.mode, ''),
+			t.csrf, t.expires_at, t.last_seen_at
+		FROM sessions t JOIN users u ON u.id = t.user_id
+		LEFT JOIN clients c ON c.id = u.client_id LEFT JOIN source_systems s ON s.name = c.source_system
+		WHERE t.token_hash = $1 AND t.expires_at > $2 AND t.last_seen_at > $3 AND u.disabled_at IS NULL`)
+	return err
+}
+
+// inTx runs f in a transaction.
+func (s *Store) inTx(ctx context.Context, f func(*sqlx.Tx) error) error {
+	tx, err := s.db.BeginTxx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if err := f(tx); err != nil {
+		return errors.Join(err, tx.Rollback())
+	}
+	return tx.Commit()
+}
+
+// violation gives the name of the constraint that a statement broke, or "".
+func violation(err error) string {
+	var e *pq.Error
+	if errors.As(err, &e) {
+		return e.Constraint
+	}
+	return ""
+}
+
+// words reads an array of text into a slice of a kind of text, which pq.Array does not.
+type words[T ~string] struct{ into *[]T }
+
+func (w words[T]) Scan(src any) error {
+	var a pq.StringArray
+	if err := a.Scan(src); err != nil {
+		return err
+	}
+	*w.into = make([]T, len(a))
+	for i, s := range a {
+		(*w.into)[i] = T(s)
+	}
+	return nil
+}
+
+func notFound(err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return ErrNotFound
+	}
+	return err
+}
+
+// hit says whether a statement changed a row.
+func hit(r sql.Result, err error) (bool, error) {
+	if err != nil {
+		return false, err
+	}
+	n, err := r.RowsAffected()
+	return n > 0, err
+}
+
+// ensureSourceSystem makes the source system when it is new and gives the mode that it has.
+func ensureSourceSystem(ctx context.Context, tx *sqlx.Tx, name, mode string) (string, error) {
+	const insert = `INSERT INTO source_systems (name, mode) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING`
+	if _, err := tx.ExecContext(ctx, insert, name, mode); err != nil {
+		return "", err
+	}
+	var has string
+	err := tx.GetContext(ctx, &has, `SELECT mode FROM source_systems WHERE name = $1`, name)
+	return has, err
+}
+
+func insertClient(ctx context.Context, tx *sqlx.Tx, c *Client) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO clients (id, name, source_system, created_at) VALUES ($1, $2, $3, $4)`,
+		c.ID, c.Name, c.SourceSystem, c.CreatedAt)
+	return err
+}
+
+// Clients lists every client by name.
+func (s *Store) Clients(ctx context.Context) ([]Client, error) {
+	var cs []Client
+	err := s.db.SelectContext(ctx, &cs, `
+		SELECT c.id, c.name, c.source_system, s.mode, c.created_at
+		FROM clients c JOIN source_systems s ON s.name = c.source_system ORDER BY c.name, c.id`)
+	if err != nil {
+		return nil, fmt.Errorf("listing clients: %w", err)
+	}
+	return cs, nil
+}
+
+func insertKey(ctx context.Context, tx *sqlx.Tx, k *Key, hash []byte) error {
+	_, err := tx.ExecContext(ctx, `
+		INSERT INTO api_keys (id, client_id, name, secret_hash, scopes, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		k.ID, k.ClientID, k.Name, hash, pq.Array(k.Scopes), k.CreatedAt, k.ExpiresAt)
+	if violation(err) == "api_keys_client_id_fkey" {
+		return ErrNotFound
+	}
+	return err
+}
+
+// revokeKey says whether the key was in force until now.
+func revokeKey(ctx context.Context, tx *sqlx.Tx, clientID, keyID string, now time.Time) (bool, error) {
+	fresh, err := hit(tx.ExecContext(ctx, `
+		UPDATE api_keys SET revoked_at = $3 WHERE id = $1 AND ($2 = '' OR client_id = $2) AND revoked_at IS NULL`, keyID, clientID, now))
+	if err != nil || fresh {
+		return fresh, err
+	}
+	var id string
+	err = tx.GetContext(ctx, &id, `SELECT id FROM api_keys WHERE id = $1 AND ($2 = '' OR client_id = $2)`, keyID, clientID)
+	return false, notFound(err)
+}
+
+// Keys lists a client's keys, or every key when clientID is empty, newest first.
+func (s *Store) Keys(ctx context.Context, clientID string) ([]Key, error) {
+	rows, err := s.db.QueryContext(ctx, `
+		SELECT id, client_id, name, scopes, created_at, expires_at, revoked_at, last_used_at
+		FROM api_keys WHERE $1 = '' OR client_id = $1 ORDER BY created_at DESC, id`, clientID)
+	if err != nil {
+		return nil, fmt.Errorf("listing keys: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	var keys []Key
+	for rows.Next() {
+		var k Key
+		if err := rows.Scan(&k.ID, &k.ClientID, &k.Name, words[Scope]{&k.Scopes}, &k.CreatedAt, &k.ExpiresAt, &k.RevokedAt, &k.LastUsedAt); err != nil {
+			return nil, fmt.Errorf("listing keys: %w", err)
+		}
+		keys = append(keys, k)
+	}
+	return keys, rows.Err()
+}
+
+func (s *Store) loadKey(ctx context.Context, hash []byte) (cachedKey, error) {
+	p := &Principal{Kind: KindClient}
+	var expires *time.Time
+	now := s.now()
+	err := s.byKey.QueryRowxContext(ctx, hash, now, now.Add(-keyUseNoted)).
+		Scan(&p.ID, &p.Name, words[Scope]{&p.Scopes}, &expires, &p.ClientID, &p.SourceSystem, &p.Mode)
+	return cachedKey{principal: p, expires: expires}, notFound(err)
+}
+
+func insertUser(ctx context.Context, tx *sqlx.Tx, u *User, hash string) error {
+	_, err := tx.ExecContext(ctx, `
+		INSERT INTO users (id, name, password_hash, roles, agencies, client_id, created_at) VALUES ($1, $2, $3, $4, $5, nullif($6, ''), $7)`,
+		u.ID, u.Name, hash, pq.Array(u.Roles), pq.Array(u.Agencies), u.ClientID, u.CreatedAt)
+	switch violation(err) {
+	case "users_name_key":
+		return ErrTaken
+	case "users_client_id_fkey":
+		return ErrNotFound
+	}
+	return err
+}
+
+const userColumns = `id, name, roles, agencies, coalesce(client_id, ''), created_at, disabled_at`
+
+func scanUser(row interface{ Scan(...any) error }, more ...any) (*User, error) {
+	u := &User{}
+	err := row.Scan(append([]any{&u.ID, &u.Name, words[Role]{&u.Roles}, pq.Array(&u.Agencies), &u.ClientID, &u.CreatedAt, &u.DisabledAt}, more...)...)
+	return u, notFound(err)
+}
+
+func (s *Store) userByName(ctx context.Context, name string) (*User, string, error) {
+	var hash string
+	u, err := scanUser(s.db.QueryRowxContext(ctx, `SELECT `+userColumns+`, password_hash FROM users WHERE name = $1`, name), &hash)
+	return u, hash, err
+}
+
+// User finds a person by id; ErrNotFound.
+func (s *Store) User(ctx context.Context, id string) (*User, error) {
+	u, err := scanUser(s.db.QueryRowxContext(ctx, `SELECT `+userColumns+` FROM users WHERE id = $1`, id))
+	if err != nil {
+		return nil, fmt.Errorf("user %s: %w", id, err)
+	}
+	return u, nil
+}
+
+// Users lists everybody by name.
+func (s *Store) Users(ctx context.Context) ([]User, error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT `+userColumns+` FROM users ORDER BY name`)
+	if err != nil {
+		return nil, fmt.Errorf("listing users: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	var us []User
+	for rows.Next() {
+		u, err := scanUser(rows)
+		if err != nil {
+			return nil, fmt.Errorf("listing users: %w", err)
+		}
+		us = append(us, *u)
+	}
+	return us, rows.Err()
+}
+
+func disableUser(ctx context.Context, tx *sqlx.Tx, id string, now time.Time) (bool, error) {
+	return hit(tx.ExecContext(ctx, `UPDATE users SET disabled_at = coalesce(disabled_at, $2) WHERE id = $1`, id, now))
+}
+
+func setPassword(ctx context.Context, tx *sqlx.Tx, id, hash string) (bool, error) {
+	return hit(tx.ExecContext(ctx, `UPDATE users SET password_hash = $2 WHERE id = $1`, id, hash))
+}
+
+func setRoles(ctx context.Context, tx *sqlx.Tx, id string, roles []Role, agencies []string) (bool, error) {
+	return hit(tx.ExecContext(ctx, `UPDATE users SET roles = $2, agencies = $3 WHERE id = $1`, id, pq.Array(roles), pq.Array(agencies)))
+}
+
+type sessionRow struct {
+	TokenHash            []byte
+	UserID, CSRF         string
+	CreatedAt, ExpiresAt time.Time
+}
+
+// insertSession opens a session unless the person was disabled meanwhile.
+func insertSession(ctx context.Context, tx *sqlx.Tx, r sessionRow) error {
+	ok, err := hit(tx.ExecContext(ctx, `
+		INSERT INTO sessions (token_hash, user_id, csrf, created_at, last_seen_at, expires_at)
+		SELECT $1, id, $3, $4, $4, $5 FROM users WHERE id = $2 AND disabled_at IS NULL FOR SHARE`,
+		r.TokenHash, r.UserID, r.CSRF, r.CreatedAt, r.ExpiresAt))
+	if err == nil && !ok {
+		return ErrBadCredentials
+	}
+	return err
+}
+
+func (s *Store) sessionByToken(ctx context.Context, hash []byte, now time.Time) (*Session, time.Time, error) {
+	v := &Session{Principal: Principal{Kind: KindUser}}
+	p := &v.Principal
+	var seen time.Time
+	err := s.byToken.QueryRowxContext(ctx, hash, now, now.Add(-IdleLimit)).Scan(&p.ID, &p.Name, words[Role]{&p.Roles},
+		pq.Array(&p.Agencies), &p.ClientID, &p.SourceSystem, &p.Mode, &v.CSRF, &v.ExpiresAt, &seen)
+	return v, seen, notFound(err)
+}
+
+func (s *Store) noteSeen(ctx context.Context, hash []byte, now time.Time) error {
+	_, err := s.db.ExecContext(ctx, `UPDATE sessions SET last_seen_at = $2 WHERE token_hash = $1 AND last_seen_at < $2`, hash, now)
+	return err
+}
+
+// deleteSession gives the person whose session it was, "" when there was none.
+func deleteSession(ctx context.Context, tx *sqlx.Tx, hash []byte) (string, error) {
+	var userID string
+	err := tx.GetContext(ctx, &userID, `DELETE FROM sessions WHERE token_hash = $1 RETURNING user_id`, hash)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return userID, err
+}
+
+func deleteSessionsOf(ctx context.Context, tx *sqlx.Tx, userID string) error {
+	_, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE user_id = $1`, userID)
+	return err
+}
+
+// failures says whether a bucket holds at least limit failures since a time, and when the one was that makes it so.
+func (s *Store) failures(ctx context.Context, bucket string, since time.Time, limit int) (time.Time, bool, error) {
+	var at time.Time
+	err := s.db.GetContext(ctx, &at, `
+		SELECT failed_at FROM login_failures WHERE bucket = $1 AND failed_at > $2 ORDER BY failed_at DESC OFFSET $3 - 1 LIMIT 1`,
+		bucket, since, limit)
+	if errors.Is(err, sql.ErrNoRows) {
+		return at, false, nil
+	}
+	return at, err == nil, err
+}
+
+func (s *Store) noteFailures(ctx context.Context, now time.Time, buckets ...string) error {
+	_, err := s.db.ExecContext(ctx, `INSERT INTO login_failures (bucket, failed_at) SELECT unnest($1::text[]), $2`, pq.Array(buckets), now)
+	return err
+}
+
+func forgetFailures(ctx context.Context, tx *sqlx.Tx, bucket string) error {
+	_, err := tx.ExecContext(ctx, `DELETE FROM login_failures WHERE bucket = $1`, bucket)
+	return err
+}
+
+func (s *Store) sweep(ctx context.Context, expired, idle, forgotten time.Time) error {
+	_, err := s.db.ExecContext(ctx, `DELETE FROM sessions WHERE expires_at <= $1 OR last_seen_at <= $2`, expired, idle)
+	if err != nil {
+		return err
+	}
+	_, err = s.db.ExecContext(ctx, `DELETE FROM login_failures WHERE failed_at <= $1`, forgotten)
+	return err
+}
+
+func insertAudit(ctx context.Context, tx sqlx.ExtContext, r Record) error {
+	_, err := tx.ExecContext(ctx, `
+		INSERT INTO audit (recorded_at, actor_kind, actor, action, object, address, request_id, detail) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		r.RecordedAt, r.ActorKind, r.Actor, r.Action, r.Object, r.Address, r.RequestID, []byte(r.Detail))
+	return err
+}
+
+func (s *Store) auditRows(ctx context.Context, f Filter) ([]Record, error) {
+	null := func(t time.Time) *time.Time {
+		if t.IsZero() {
+			return nil
+		}
+		return &t
+	}
+	rows := []Record{}
+	err := s.db.SelectContext(ctx, &rows, `
+		SELECT id, recorded_at, actor_kind, actor, action, object, address, request_id, detail FROM audit
+		WHERE ($1 = '' OR object = $1) AND ($2 = '' OR actor = $2) AND ($3 = '' OR action = $3)
+			AND ($4::timestamptz IS NULL OR recorded_at >= $4) AND ($5::timestamptz IS NULL OR recorded_at < $5)
+			AND ($6 = 0 OR id < $6)
+		ORDER BY id DESC LIMIT $7`,
+		f.Object, f.Actor, f.Action, null(f.From), null(f.To), f.After, f.Limit)
+	return rows, err
+}
