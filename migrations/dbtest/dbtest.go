@@ -139,7 +139,7 @@ func Stop(ctx context.Context) (string, error) {
 	if !idle {
 		return "the test cluster is in use and goes on running", nil
 	}
-	s, err := start(ctx, dir)
+	s, err := start(ctx, dir, nil)
 	if err != nil {
 		return "", err
 	}
@@ -205,7 +205,7 @@ func cluster(ctx context.Context) (string, error) {
 	if base, ok := running(ctx, dir); ok {
 		return base, nil
 	}
-	s, err := start(ctx, dir)
+	s, err := start(ctx, dir, func(m string) { fmt.Fprintln(os.Stderr, "dbtest: "+m) })
 	if err != nil {
 		return "", err
 	}
@@ -213,10 +213,10 @@ func cluster(ctx context.Context) (string, error) {
 	return base, writeWhole(filepath.Join(dir, "url"), base)
 }
 
-func start(ctx context.Context, dir string) (*localdb.Server, error) {
+func start(ctx context.Context, dir string, log func(string)) (*localdb.Server, error) {
 	return localdb.Start(ctx, localdb.Options{Dir: dir, NoSync: true, Shared: true,
 		Settings: map[string]string{"max_connections": "400", "autovacuum": "off", "max_wal_size": "2GB"},
-		Log:      func(m string) { fmt.Fprintln(os.Stderr, "dbtest: "+m) }})
+		Log:      log})
 }
 
 // running reads where the cluster was last seen and asks whether it is there.
