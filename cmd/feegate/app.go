@@ -14,6 +14,7 @@ import (
 	"feegate/cmd/feegate/checkout"
 	"feegate/gateway"
 	"feegate/gateway/account"
+	"feegate/gateway/feed"
 	"feegate/providers"
 	"feegate/providers/breaker"
 	"feegate/providers/momo"
@@ -25,6 +26,7 @@ type app struct {
 	handler  http.Handler
 	gateway  *gateway.Gateway
 	accounts *account.Store
+	feeding  []func(context.Context) error // the sequencer and the deliverer
 	log      *slog.Logger
 }
 
@@ -37,9 +39,11 @@ func newApp(db *sqlx.DB, keys *account.Keys, publicURL string, now func() time.T
 	registry := providers.NewRegistry(vnpay.Registration(), momo.Registration())
 	accounts := account.NewStore(db, keys, registry, publicURL, now, breakers.Client)
 	g := gateway.New(db, accounts, keys, publicURL, now)
+	// Webhooks to this machine itself are for a program that serves this machine alone.
+	options := feed.Options{AllowLoopback: strings.HasPrefix(publicURL, "http://127.0.0.1:")}
 	s := store{db: db, gateway: g, now: now}
 	handler := api.New(api.Deps{Gateway: g, Accounts: accounts, Breakers: breakers, Authenticate: s.authenticate, PageOf: s.pageOf,
-		Ready: db.PingContext, Now: now, Log: log})
+		Feed: feed.NewReader(db), Endpoints: feed.NewEndpoints(db, keys, now, options), Ready: db.PingContext, Now: now, Log: log})
 	pages, err := checkout.New(g, log)
 	if err != nil {
 		panic("the checkout's page does not parse: " + err.Error()) // embedded: a defect of the program
@@ -47,7 +51,8 @@ func newApp(db *sqlx.DB, keys *account.Keys, publicURL string, now func() time.T
 	mux := http.NewServeMux()
 	mux.Handle("/", handler)
 	pages.Mount(mux)
-	return &app{handler: mux, gateway: g, accounts: accounts, log: log}
+	return &app{handler: mux, gateway: g, accounts: accounts, log: log,
+		feeding: []func(context.Context) error{feed.NewSequencer(db, log).Run, feed.NewDeliverer(db, keys, now, log, options).Run}}
 }
 
 // batch is how much of each kind of due work one tick takes on.
@@ -56,6 +61,13 @@ const batch = 100
 // work does what is due, each kind every so often, until the context ends. Any number of replicas may do it.
 func (a *app) work(ctx context.Context, every time.Duration) *sync.WaitGroup {
 	var wg sync.WaitGroup
+	for _, run := range a.feeding {
+		wg.Go(func() {
+			if err := run(ctx); err != nil && ctx.Err() == nil {
+				a.log.Error("the feed stopped", "error", err)
+			}
+		})
+	}
 	for name, job := range map[string]func(context.Context, int) (int, error){"sweep": a.gateway.Sweep, "expire": a.gateway.Expire} {
 		wg.Go(func() {
 			ticker := time.NewTicker(every)

@@ -20,6 +20,7 @@ import (
 
 	"feegate/gateway"
 	"feegate/gateway/account"
+	"feegate/gateway/feed"
 	"feegate/providers/breaker"
 )
 
@@ -30,6 +31,7 @@ var ErrUnauthorised = errors.New("the key is not valid")
 const (
 	ScopeOrdersWrite = "orders:write"
 	ScopeOrdersRead  = "orders:read"
+	ScopeWebhooks    = "webhooks:write"
 )
 
 // Deps is what the edge needs; every field is required.
@@ -40,10 +42,12 @@ type Deps struct {
 	// Authenticate tells whose bearer token it is and what it may do; ErrUnauthorised for nobody's.
 	Authenticate func(ctx context.Context, bearer string) (gateway.Caller, []string, error)
 	// PageOf gives the checkout page of the order that a provider's reference belongs to, "" where it belongs to none.
-	PageOf func(ctx context.Context, accountID, reference string) (string, error)
-	Ready  func(context.Context) error // whether the database answers
-	Now    func() time.Time
-	Log    *slog.Logger
+	PageOf    func(ctx context.Context, accountID, reference string) (string, error)
+	Feed      *feed.Reader
+	Endpoints *feed.Endpoints
+	Ready     func(context.Context) error // whether the database answers
+	Now       func() time.Time
+	Log       *slog.Logger
 }
 
 type server struct{ Deps }
@@ -80,6 +84,11 @@ func New(d Deps) http.Handler {
 	v1.GET("/orders/:id", s.authorised(ScopeOrdersRead), s.getOrder)
 	v1.POST("/orders/:id/payments", s.authorised(ScopeOrdersWrite), s.startPayment)
 	v1.GET("/payments/:id", s.authorised(ScopeOrdersRead), s.getPayment)
+	v1.GET("/events", s.authorised(ScopeOrdersRead), s.listEvents)
+	v1.POST("/webhook-endpoints", s.authorised(ScopeWebhooks), s.createEndpoint)
+	v1.GET("/webhook-endpoints", s.authorised(ScopeWebhooks), s.listEndpoints)
+	v1.GET("/webhook-endpoints/:id/deliveries", s.authorised(ScopeWebhooks), s.listDeliveries)
+	v1.POST("/webhook-endpoints/:id/replay", s.authorised(ScopeWebhooks), s.replayEndpoint)
 	v1.GET("/providers", s.authorised(ScopeOrdersRead), s.listProviders)
 	return r
 }
