@@ -125,7 +125,11 @@ func ownerOf(dir string) (account, bool) {
 	if !ok {
 		return account{}, false
 	}
-	return account{name: "user " + strconv.Itoa(int(st.Uid)), uid: st.Uid, gid: st.Gid}, true
+	a := account{name: strconv.Itoa(int(st.Uid)), uid: st.Uid, gid: st.Gid}
+	if u, err := user.LookupId(a.name); err == nil {
+		a.name = u.Username
+	}
+	return a, true
 }
 
 // entry is what decides whether a user may pass a folder.
