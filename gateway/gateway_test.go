@@ -384,3 +384,22 @@ func TestEvidenceIsAppendOnly(t *testing.T) {
 		t.Error("a success became a failure by SQL")
 	}
 }
+
+// A browser proves nothing: it does not make a doubtful payment clear either.
+func TestAReturnDoesNotEndADoubt(t *testing.T) {
+	s := newStreet(t)
+	o := s.order(1, 100000)
+	p := s.pay(o.ID, gateway.NewPayment{Provider: "momo"})
+	for _, w := range []gateway.Word{
+		{Source: gateway.SourceCallback, Notice: providers.Notice{Outcome: providers.Uncertain}},
+		{Source: gateway.SourceReturn, Notice: providers.Notice{Outcome: providers.Succeeded, Amount: 100000}},
+	} {
+		w.AccountID, w.Notice.Reference = momoAccount, p.ProviderReference
+		if _, err := s.g.Record(t.Context(), w); err != nil {
+			t.Fatal(err)
+		}
+		if v := s.get(o.ID).Payments[0]; !v.InDoubt || v.Status != gateway.PaymentPending {
+			t.Errorf("after a %s: %+v", w.Source, v)
+		}
+	}
+}

@@ -121,7 +121,10 @@ func (g *Gateway) carryOut(ctx context.Context, tx *sqlx.Tx, e *effects, o *orde
 	if w.Lookup != nil {
 		p.LastLookupAt, p.LastLookupOutcome, p.Lookups = &now, string(w.Notice.Outcome), p.Lookups+1
 	}
-	p.InDoubt = d.InDoubt
+	// Only a word that decides, or the provider's own when asked, ends a doubt; a browser or a kept claim does not.
+	if d.InDoubt || d.To != "" || w.Source.authoritative() {
+		p.InDoubt = d.InDoubt
+	}
 	if n := w.Notice; w.Source != SourceReturn && !d.Mismatch && (d.To != "" || p.Status == PaymentPending) {
 		p.Code, p.Reason = n.Code, string(n.Reason)
 		if n.Transaction != "" {
