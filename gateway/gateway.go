@@ -29,12 +29,15 @@ func New(db *sqlx.DB, accounts *account.Store, keys *account.Keys, publicURL str
 	return &Gateway{db: db, accounts: accounts, keys: keys, public: publicURL, now: now}
 }
 
-// Caller is who asks: what a key may see goes by source system, its references and idempotency keys by client.
+// Caller is who asks: a program by its key, or a person. What a key may see goes by source system, its references and
+// idempotency keys by client; what a person may see goes by agencies.
 type Caller struct {
-	ClientID     string
-	SourceSystem string
-	Mode         string
-	Actor        string // for history: the key's or user's id
+	ClientID     string   // of a key
+	SourceSystem string   // of a key's client; "" for a person
+	Mode         string   // live or test; a person's is live
+	Actor        string   // for history: the key's or the person's id
+	Person       bool     // a person's own id is Actor: "another person" is another Actor
+	Agencies     []string // a person is limited to these; none: all
 }
 
 // Key is the idempotency key of a call; BodyHash is over the body in canonical form (RFC 8785).

@@ -12,11 +12,24 @@ import (
 	"time"
 
 	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
 
 	"feegate/gateway/account"
 )
 
 type accountEntry = account.Entry
+
+// visible is the condition on an order's row for whom it exists: two parameters from the n-th on, given by [Caller.sees].
+func visible(order string, n int) string {
+	return fmt.Sprintf("($%[2]d = '' OR %[1]ssource_system = $%[2]d) AND (cardinality($%[3]d::text[]) = 0 OR %[1]sagency_code = ANY ($%[3]d))", order, n, n+1)
+}
+
+func (c Caller) sees() (source string, agencies any) {
+	if !c.Person && c.SourceSystem == "" {
+		return "!", pq.StringArray{} // nobody sees nothing: an empty Caller is a defect, never a key to everything
+	}
+	return c.SourceSystem, append(pq.StringArray{}, c.Agencies...)
+}
 
 const orderColumns = `id, client_id, source_system, mode, reference, dossier_code, procedure_code, agency_code, filing_mode, status, amount,
 	paid_amount, refunded_amount, late, return_url, supersedes, metadata::text AS metadata, array_to_json(kinds)::text AS kinds, created_at, expires_at, settled_at`
@@ -120,7 +133,8 @@ func oneOrder(ctx context.Context, x sqlx.QueryerContext, where string, args ...
 
 // lockOrder locks an order that the caller may see; what belongs to others does not exist.
 func lockOrder(ctx context.Context, tx *sqlx.Tx, c Caller, id string) (*orderRow, error) {
-	return oneOrder(ctx, tx, `id = $1 AND source_system = $2 FOR UPDATE`, id, c.SourceSystem)
+	source, agencies := c.sees()
+	return oneOrder(ctx, tx, `id = $1 AND `+visible("", 2)+` FOR UPDATE`, id, source, agencies)
 }
 
 // partsOf reads an order's lines and payments.
@@ -143,7 +157,8 @@ func partsOf(ctx context.Context, x sqlx.QueryerContext, orderID string) ([]line
 
 // Order gives an order that the caller may see, with its lines and payments.
 func (g *Gateway) Order(ctx context.Context, c Caller, id string) (*OrderView, error) {
-	o, err := oneOrder(ctx, g.db, `id = $1 AND source_system = $2`, id, c.SourceSystem)
+	source, agencies := c.sees()
+	o, err := oneOrder(ctx, g.db, `id = $1 AND `+visible("", 2), id, source, agencies)
 	if err != nil {
 		return nil, err
 	}
@@ -156,9 +171,10 @@ func (g *Gateway) Order(ctx context.Context, c Caller, id string) (*OrderView, e
 
 // Payment gives a payment that the caller may see, with its history.
 func (g *Gateway) Payment(ctx context.Context, c Caller, id string) (*PaymentView, error) {
+	source, agencies := c.sees()
 	var p paymentRow
 	err := g.db.GetContext(ctx, &p, `SELECT `+paymentColumns+` FROM payments WHERE id = $1
-		AND EXISTS (SELECT FROM orders o WHERE o.id = order_id AND o.source_system = $2)`, id, c.SourceSystem)
+		AND EXISTS (SELECT FROM orders o WHERE o.id = order_id AND `+visible("o.", 2)+`)`, id, source, agencies)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, &Problem{Name: ProblemNotFound, Detail: "there is no such payment"}
 	}

@@ -15,6 +15,7 @@ import (
 	"feegate/gateway"
 	"feegate/gateway/account"
 	"feegate/gateway/feed"
+	"feegate/gateway/identity"
 	"feegate/providers"
 	"feegate/providers/breaker"
 	"feegate/providers/momo"
@@ -26,12 +27,13 @@ type app struct {
 	handler  http.Handler
 	gateway  *gateway.Gateway
 	accounts *account.Store
+	people   *identity.Store
 	feeding  []func(context.Context) error // the sequencer and the deliverer
 	log      *slog.Logger
 }
 
 // newApp wires the program over its database and master key; now is the one clock of facts.
-func newApp(db *sqlx.DB, keys *account.Keys, publicURL string, now func() time.Time, log *slog.Logger) *app {
+func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL string, now func() time.Time, log *slog.Logger) (*app, error) {
 	publicURL = strings.TrimSuffix(publicURL, "/")
 	breakers := breaker.New(breaker.Settings{Notify: func(account string, op providers.Operation, from, to string) {
 		log.Warn("breaker", "account", account, "operation", string(op), "from", from, "to", to)
@@ -41,18 +43,22 @@ func newApp(db *sqlx.DB, keys *account.Keys, publicURL string, now func() time.T
 	g := gateway.New(db, accounts, keys, publicURL, now)
 	// Webhooks to this machine itself are for a program that serves this machine alone.
 	options := feed.Options{AllowLoopback: strings.HasPrefix(publicURL, "http://127.0.0.1:")}
-	s := store{db: db, gateway: g, now: now}
-	handler := api.New(api.Deps{Gateway: g, Accounts: accounts, Breakers: breakers, Authenticate: s.authenticate, PageOf: s.pageOf,
+	s := store{db: db, gateway: g}
+	people, err := identity.New(ctx, db, identity.Options{Now: now})
+	if err != nil {
+		return nil, err
+	}
+	handler := api.New(api.Deps{Gateway: g, Accounts: accounts, Breakers: breakers, Identity: people, PageOf: s.pageOf,
 		Feed: feed.NewReader(db), Endpoints: feed.NewEndpoints(db, keys, now, options), Ready: db.PingContext, Now: now, Log: log})
 	pages, err := checkout.New(g, log)
 	if err != nil {
-		panic("the checkout's page does not parse: " + err.Error()) // embedded: a defect of the program
+		return nil, err
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/", handler)
 	pages.Mount(mux)
-	return &app{handler: mux, gateway: g, accounts: accounts, log: log,
-		feeding: []func(context.Context) error{feed.NewSequencer(db, log).Run, feed.NewDeliverer(db, keys, now, log, options).Run}}
+	return &app{handler: mux, gateway: g, accounts: accounts, people: people, log: log,
+		feeding: []func(context.Context) error{feed.NewSequencer(db, log).Run, feed.NewDeliverer(db, keys, now, log, options).Run}}, nil
 }
 
 // batch is how much of each kind of due work one tick takes on.

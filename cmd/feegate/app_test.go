@@ -75,7 +75,9 @@ func newStreet(t *testing.T) *street {
 	}
 	front := httptest.NewUnstartedServer(nil)
 	s.api = "http://" + front.Listener.Addr().String()
-	s.app = newApp(s.db, keys, s.api, world.Now, slog.New(slog.NewJSONHandler(s.logs, nil)))
+	if s.app, err = newApp(t.Context(), s.db, keys, s.api, world.Now, slog.New(slog.NewJSONHandler(s.logs, nil))); err != nil {
+		t.Fatal(err)
+	}
 	front.Config.Handler = s.app.handler
 	front.Start()
 	t.Cleanup(front.Close)

@@ -90,7 +90,10 @@ func (d *demoCommand) Run(i *invocation) (err error) {
 		return err
 	}
 	public := "http://" + listener.Addr().String()
-	a := newApp(db, keys, public, clock.now, i.log)
+	a, err := newApp(i.ctx, db, keys, public, clock.now, i.log)
+	if err != nil {
+		return err
+	}
 	gatewayServer := &http.Server{Handler: a.handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 2 * time.Minute}
 	clockListener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

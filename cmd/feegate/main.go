@@ -137,7 +137,10 @@ func (s *serveCommand) Run(i *invocation) (err error) {
 	if err != nil {
 		return fmt.Errorf("cannot listen on %s (is the port taken?): %w", s.Listen, err)
 	}
-	a := newApp(db, keys, s.PublicURL, time.Now, i.log)
+	a, err := newApp(i.ctx, db, keys, s.PublicURL, time.Now, i.log)
+	if err != nil {
+		return err
+	}
 	server := &http.Server{Handler: a.handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 2 * time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(i.log.Handler(), slog.LevelWarn)}
 	working, cancel := context.WithCancel(i.ctx)

@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"regexp"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"time"
 
@@ -21,17 +20,8 @@ import (
 	"feegate/gateway"
 	"feegate/gateway/account"
 	"feegate/gateway/feed"
+	"feegate/gateway/identity"
 	"feegate/providers/breaker"
-)
-
-// ErrUnauthorised says that a bearer token is nobody's, or is no longer valid.
-var ErrUnauthorised = errors.New("the key is not valid")
-
-// Scopes of a key.
-const (
-	ScopeOrdersWrite = "orders:write"
-	ScopeOrdersRead  = "orders:read"
-	ScopeWebhooks    = "webhooks:write"
 )
 
 // Deps is what the edge needs; every field is required.
@@ -39,8 +29,7 @@ type Deps struct {
 	Gateway  *gateway.Gateway
 	Accounts *account.Store
 	Breakers *breaker.Group
-	// Authenticate tells whose bearer token it is and what it may do; ErrUnauthorised for nobody's.
-	Authenticate func(ctx context.Context, bearer string) (gateway.Caller, []string, error)
+	Identity *identity.Store
 	// PageOf gives the checkout page of the order that a provider's reference belongs to, "" where it belongs to none.
 	PageOf    func(ctx context.Context, accountID, reference string) (string, error)
 	Feed      *feed.Reader
@@ -80,16 +69,18 @@ func New(d Deps) http.Handler {
 	r.GET("/returns/:provider/:account", s.payerReturn)
 
 	v1 := r.Group("/v1", noStore)
-	v1.POST("/orders", s.authorised(ScopeOrdersWrite), s.createOrder)
-	v1.GET("/orders/:id", s.authorised(ScopeOrdersRead), s.getOrder)
-	v1.POST("/orders/:id/payments", s.authorised(ScopeOrdersWrite), s.startPayment)
-	v1.GET("/payments/:id", s.authorised(ScopeOrdersRead), s.getPayment)
-	v1.GET("/events", s.authorised(ScopeOrdersRead), s.listEvents)
-	v1.POST("/webhook-endpoints", s.authorised(ScopeWebhooks), s.createEndpoint)
-	v1.GET("/webhook-endpoints", s.authorised(ScopeWebhooks), s.listEndpoints)
-	v1.GET("/webhook-endpoints/:id/deliveries", s.authorised(ScopeWebhooks), s.listDeliveries)
-	v1.POST("/webhook-endpoints/:id/replay", s.authorised(ScopeWebhooks), s.replayEndpoint)
-	v1.GET("/providers", s.authorised(ScopeOrdersRead), s.listProviders)
+	v1.POST("/sessions", s.signIn)
+	v1.DELETE("/sessions", s.may("", identity.Roles()...), s.signOut)
+	v1.POST("/orders", s.may(identity.OrdersWrite), s.createOrder)
+	v1.GET("/orders/:id", s.may(identity.OrdersRead, identity.Finance, identity.Approver), s.getOrder)
+	v1.POST("/orders/:id/payments", s.may(identity.OrdersWrite), s.startPayment)
+	v1.GET("/payments/:id", s.may(identity.OrdersRead, identity.Finance, identity.Approver), s.getPayment)
+	v1.GET("/events", s.may(identity.OrdersRead), s.listEvents)
+	v1.POST("/webhook-endpoints", s.may(identity.WebhooksWrite), s.createEndpoint)
+	v1.GET("/webhook-endpoints", s.may(identity.WebhooksWrite), s.listEndpoints)
+	v1.GET("/webhook-endpoints/:id/deliveries", s.may(identity.WebhooksWrite), s.listDeliveries)
+	v1.POST("/webhook-endpoints/:id/replay", s.may(identity.WebhooksWrite), s.replayEndpoint)
+	v1.GET("/providers", s.may(identity.OrdersRead, identity.Operator, identity.Finance, identity.Admin), s.listProviders)
 	return r
 }
 
@@ -108,7 +99,7 @@ func (s *server) readyz(c *gin.Context) {
 
 const (
 	requestIDKey = "feegate.request"
-	callerKey    = "feegate.caller"
+	principalKey = "feegate.principal"
 )
 
 var requestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
@@ -140,38 +131,7 @@ func (s *server) observe(c *gin.Context) {
 			level = slog.LevelError
 		}
 		s.Log.Log(c.Request.Context(), level, "request", "request", id, "method", c.Request.Method, "route", c.FullPath(),
-			"status", c.Writer.Status(), "took_ms", time.Since(began).Milliseconds(), "client", caller(c).ClientID)
+			"status", c.Writer.Status(), "took_ms", time.Since(began).Milliseconds(), "by", principal(c).ID)
 	}()
 	c.Next()
-}
-
-func caller(c *gin.Context) gateway.Caller {
-	v, _ := c.Get(callerKey)
-	who, _ := v.(gateway.Caller)
-	return who
-}
-
-// authorised lets a key through that has the scope.
-func (s *server) authorised(scope string) gin.HandlerFunc {
-	return func(c *gin.Context) {
-		scheme, token, _ := strings.Cut(c.GetHeader("Authorization"), " ")
-		if !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > 512 {
-			s.refuse(c, &gateway.Problem{Name: problemUnauthorised, Detail: "Authorization: Bearer and a key are required"})
-			return
-		}
-		who, scopes, err := s.Authenticate(c.Request.Context(), token)
-		if errors.Is(err, ErrUnauthorised) {
-			err = &gateway.Problem{Name: problemUnauthorised, Detail: "the key is not valid"}
-		}
-		if err != nil {
-			s.refuse(c, err)
-			return
-		}
-		c.Set(callerKey, who)
-		if !slices.Contains(scopes, scope) {
-			s.refuse(c, &gateway.Problem{Name: problemForbidden, Detail: "the key lacks the scope " + scope})
-			return
-		}
-		c.Next()
-	}
 }

@@ -9,16 +9,11 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"feegate/gateway"
 )
 
 func TestAPanicIsAProblem(t *testing.T) {
 	var logs strings.Builder
-	h := New(Deps{Log: slog.New(slog.NewJSONHandler(&logs, nil)), Now: time.Now, Ready: func(context.Context) error { panic("out of order") },
-		Authenticate: func(context.Context, string) (gateway.Caller, []string, error) {
-			return gateway.Caller{}, nil, ErrUnauthorised
-		}})
+	h := New(Deps{Log: slog.New(slog.NewJSONHandler(&logs, nil)), Now: time.Now, Ready: func(context.Context) error { panic("out of order") }})
 	rec := httptest.NewRecorder()
 	req := httptest.NewRequest(http.MethodGet, "/readyz?secret=1", nil)
 	req.Header.Set("X-Request-Id", "given-1")

@@ -20,6 +20,7 @@ const (
 	problemUnauthorised = "unauthorised"
 	problemForbidden    = "forbidden"
 	problemMethod       = "method-not-allowed"
+	problemTooMany      = "too-many-requests"
 	problemInternal     = "internal"
 )
 
@@ -37,6 +38,7 @@ var problems = map[string]meaning{
 	problemUnauthorised:             {http.StatusUnauthorized, "Who is calling is not known", "Không xác định được bên gọi"},
 	problemForbidden:                {http.StatusForbidden, "The key may not do this", "Khóa không có quyền này"},
 	problemMethod:                   {http.StatusMethodNotAllowed, "This method is not taken here", "Phương thức không được hỗ trợ"},
+	problemTooMany:                  {http.StatusTooManyRequests, "Too many requests", "Quá nhiều yêu cầu, vui lòng thử lại sau"},
 	problemInternal:                 {http.StatusInternalServerError, "Something went wrong here", "Hệ thống gặp lỗi"},
 	gateway.ProblemInvalid:          {http.StatusUnprocessableEntity, "The request is not valid", "Yêu cầu không hợp lệ"},
 	gateway.ProblemNotFound:         {http.StatusNotFound, "Not found", "Không tìm thấy"},

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -115,7 +116,7 @@ func idempotencyKey(c *gin.Context, hash []byte) (gateway.Key, error) {
 	if len(values) > 1 || len(k) < 1 || len(k) > 255 || strings.ContainsFunc(k, func(r rune) bool { return r < 0x21 || r > 0x7e }) {
 		return gateway.Key{}, &gateway.Problem{Name: problemKeyMissing, Detail: "the Idempotency-Key must be 1 to 255 visible ASCII characters, once"}
 	}
-	return gateway.Key{Principal: caller(c).ClientID, Method: c.Request.Method, Path: c.Request.URL.Path, Key: k, BodyHash: hash}, nil
+	return gateway.Key{Principal: cmp.Or(principal(c).ClientID, principal(c).ID), Method: c.Request.Method, Path: c.Request.URL.Path, Key: k, BodyHash: hash}, nil
 }
 
 var anID = regexp.MustCompile(`^[a-z]{3}_[A-Za-z0-9_-]{1,60}$`)
