@@ -18,16 +18,49 @@ import (
 // CreateOrder records a fee order, its lines, the idempotency key and the event in one transaction. Errors are *Problem for
 // what the caller can mend.
 func (g *Gateway) CreateOrder(ctx context.Context, c Caller, k Key, in NewOrder) (Answer, error) {
-	if a, found, err := g.replay(ctx, k); err != nil || found {
+	a, e, err := g.prepareOrder(ctx, c, k, &in)
+	if err != nil { // what was right when it was first sent is answered as it was then, whatever has become of it
+		if a, found, again := g.replay(ctx, k); again != nil || found {
+			return a, again
+		}
+		return Answer{}, err
+	}
+	if in.Supersedes == "" {
+		w := &creation{caller: c, key: k, in: &in, effects: e, answer: a}
+		err := g.creating.do(ctx, w)
+		return w.answer, err
+	}
+	return g.createAlone(ctx, &creation{caller: c, key: k, in: &in, effects: e, answer: a})
+}
+
+// createAlone writes one order in a transaction of its own.
+func (g *Gateway) createAlone(ctx context.Context, w *creation) (Answer, error) {
+	if a, found, err := g.replay(ctx, w.key); err != nil || found {
 		return a, err
 	}
+	err := transact(ctx, g.db, func(tx *sqlx.Tx) error {
+		if w.in.Supersedes != "" {
+			if err := g.supersede(ctx, tx, w.caller, w.in.Supersedes, w.effects.orders[0].ID); err != nil {
+				return err
+			}
+		}
+		return w.effects.write(ctx, tx)
+	})
+	if err == nil {
+		return w.answer, nil
+	}
+	return g.refusedOrder(ctx, w.caller, w.key, w.in, err)
+}
+
+// prepareOrder checks the order and makes its rows and its answer, writing nothing.
+func (g *Gateway) prepareOrder(ctx context.Context, c Caller, k Key, in *NewOrder) (Answer, *effects, error) {
 	now := g.now()
 	if err := in.Validate(now); err != nil {
-		return Answer{}, err
+		return Answer{}, nil, err
 	}
 	kinds := in.Kinds()
 	if err := g.checkKinds(ctx, in.AgencyCode, kinds); err != nil {
-		return Answer{}, err
+		return Answer{}, nil, err
 	}
 	o := orderRow{ID: newID("ord_"), ClientID: c.ClientID, SourceSystem: c.SourceSystem, Mode: c.Mode, Reference: in.Reference,
 		DossierCode: in.DossierCode, ProcedureCode: in.ProcedureCode, AgencyCode: in.AgencyCode, Status: OrderOpen, Amount: *in.Amount,
@@ -50,38 +83,27 @@ func (g *Gateway) CreateOrder(ctx context.Context, c Caller, k Key, in NewOrder)
 	e := &effects{orders: []orderRow{o}, lines: linesOf(&o, in.Lines)}
 	view, err := g.viewOrder(&o, e.lines, nil)
 	if err != nil {
-		return Answer{}, err
+		return Answer{}, nil, err
 	}
 	if in.Payer != nil {
 		row, err := g.sealPayer(o.ID, in.Payer)
 		if err != nil {
-			return Answer{}, err
+			return Answer{}, nil, err
 		}
 		e.payers = []payerRow{row}
 	}
 	created, err := event("order.created", &o, view, now)
 	if err != nil {
-		return Answer{}, err
+		return Answer{}, nil, err
 	}
 	e.outbox = []outboxRow{created}
 	body, err := json.Marshal(view)
 	if err != nil {
-		return Answer{}, fmt.Errorf("order %s: %w", o.ID, err)
+		return Answer{}, nil, fmt.Errorf("order %s: %w", o.ID, err)
 	}
 	a := Answer{Status: http.StatusCreated, Body: body}
 	e.keys = []keyRow{keyed(k, o.ID, &a, now)}
-	err = transact(ctx, g.db, func(tx *sqlx.Tx) error {
-		if in.Supersedes != "" {
-			if err := g.supersede(ctx, tx, c, in.Supersedes, o.ID); err != nil {
-				return err
-			}
-		}
-		return e.write(ctx, tx)
-	})
-	if err == nil {
-		return a, nil
-	}
-	return g.refusedOrder(ctx, c, k, &in, err)
+	return a, e, nil
 }
 
 // refusedOrder says what a violated constraint means to the caller.

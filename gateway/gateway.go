@@ -22,11 +22,17 @@ type Gateway struct {
 	keys     *account.Keys
 	public   string // our public address, without a trailing slash
 	now      func() time.Time
+	creating *coalescer[*creation]
+	hearing  *coalescer[*heard]
 }
 
 // New makes the gateway over a database, the merchant accounts and the master key; now is the one clock of facts.
 func New(db *sqlx.DB, accounts *account.Store, keys *account.Keys, publicURL string, now func() time.Time) *Gateway {
-	return &Gateway{db: db, accounts: accounts, keys: keys, public: publicURL, now: now}
+	g := &Gateway{db: db, accounts: accounts, keys: keys, public: publicURL, now: now}
+	// Two batches of each kind at once: one is written while the next is gathered and its rows are made.
+	g.creating = newCoalescer(2, 100, g.createTogether)
+	g.hearing = newCoalescer(2, 100, g.hearTogether)
+	return g
 }
 
 // Caller is who asks: a program by its key, or a person. What a key may see goes by source system, its references and

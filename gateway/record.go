@@ -27,6 +27,16 @@ type Word struct {
 // payment, and writes payment, order, allocation, moves, history and events in one statement. Two words at once: the
 // second sees what the first did.
 func (g *Gateway) Record(ctx context.Context, w Word) (providers.Verdict, error) {
+	h := &heard{word: w}
+	err := g.hearing.do(ctx, h)
+	if err != nil {
+		return providers.VerdictFailed, err
+	}
+	return h.verdict, nil
+}
+
+// recordAlone takes one word in a transaction of its own, as often as somebody else was faster.
+func (g *Gateway) recordAlone(ctx context.Context, w Word) (providers.Verdict, error) {
 	var verdict providers.Verdict
 	for range 3 {
 		err := transact(ctx, g.db, func(tx *sqlx.Tx) error {
@@ -89,12 +99,21 @@ func (g *Gateway) decide(ctx context.Context, tx *sqlx.Tx, w Word) (*effects, pr
 	if p == nil {
 		return e, providers.VerdictUnknownPayment, g.keepRaw(e, w, "", providers.VerdictUnknownPayment)
 	}
-	entry, err := g.accounts.Get(ctx, w.AccountID)
+	v, events, err := g.judged(ctx, tx, e, o, p, w)
 	if err != nil {
 		return nil, "", err
 	}
+	return e, v, g.announce(ctx, tx, e, o, p, events, g.now())
+}
+
+// judged judges a word about a locked payment and lists what is to be written, but for the events, which it names.
+func (g *Gateway) judged(ctx context.Context, tx *sqlx.Tx, e *effects, o *orderRow, p *paymentRow, w Word) (providers.Verdict, []string, error) {
+	entry, err := g.accounts.Get(ctx, w.AccountID)
+	if err != nil {
+		return "", nil, err
+	}
 	if entry.Err != nil {
-		return nil, "", entry.Err
+		return "", nil, entry.Err
 	}
 	now, plan := g.now(), entry.Provider.LookupPlan()
 	s := Stored{Status: p.Status, Requested: p.RequestedAmount, Received: p.ReceivedAmount, Transaction: p.ProviderTransaction,
@@ -102,21 +121,19 @@ func (g *Gateway) decide(ctx context.Context, tx *sqlx.Tx, w Word) (*effects, pr
 		PastGiveUp: p.ExpiresAt != nil && !now.Before(p.ExpiresAt.Add(plan.GiveUpAfter))}
 	if o.Status == OrderExpired {
 		if s.NewerLive, err = newerLive(ctx, tx, o.ID); err != nil {
-			return nil, "", err
+			return "", nil, err
 		}
 	}
 	d := Judge(s, w.Notice, w.Source)
 	if err := g.keepRaw(e, w, p.ID, d.Verdict); err != nil {
-		return nil, "", err
+		return "", nil, err
 	}
-	if err := g.carryOut(ctx, tx, e, o, p, d, w, plan, now); err != nil {
-		return nil, "", err
-	}
-	return e, d.Verdict, nil
+	events, err := g.carryOut(ctx, tx, e, o, p, d, w, plan, now)
+	return d.Verdict, events, err
 }
 
-// carryOut turns a decision into rows.
-func (g *Gateway) carryOut(ctx context.Context, tx *sqlx.Tx, e *effects, o *orderRow, p *paymentRow, d Decision, w Word, plan providers.LookupPlan, now time.Time) error {
+// carryOut turns a decision into rows, and names the events that tell of it.
+func (g *Gateway) carryOut(ctx context.Context, tx *sqlx.Tx, e *effects, o *orderRow, p *paymentRow, d Decision, w Word, plan providers.LookupPlan, now time.Time) ([]string, error) {
 	fromPayment, fromOrder, allocated := p.Status, o.Status, p.AllocatedAmount
 	if w.Lookup != nil {
 		p.LastLookupAt, p.LastLookupOutcome, p.Lookups = &now, string(w.Notice.Outcome), p.Lookups+1
@@ -140,7 +157,7 @@ func (g *Gateway) carryOut(ctx context.Context, tx *sqlx.Tx, e *effects, o *orde
 		events = append(events, "payment.succeeded")
 	case PaymentReversed:
 		if err := g.reverse(ctx, tx, e, o, p, w, now); err != nil {
-			return err
+			return nil, err
 		}
 		orderMoved = allocated > 0
 		events = append(events, "payment.reversed")
@@ -169,7 +186,7 @@ func (g *Gateway) carryOut(ctx context.Context, tx *sqlx.Tx, e *effects, o *orde
 	if d.Surplus > 0 {
 		events = append(events, "order.surplus")
 	}
-	return g.announce(ctx, tx, e, o, p, events, now)
+	return events, nil
 }
 
 func orderEvent(status string) string {
@@ -266,6 +283,11 @@ func (g *Gateway) announce(ctx context.Context, tx *sqlx.Tx, e *effects, o *orde
 	if err != nil {
 		return err
 	}
+	return g.tell(e, o, p, lines, payments, kinds, now)
+}
+
+// tell writes the events of an order whose lines and payments are at hand.
+func (g *Gateway) tell(e *effects, o *orderRow, p *paymentRow, lines []lineRow, payments []paymentRow, kinds []string, now time.Time) error {
 	for i := range payments {
 		if payments[i].ID == p.ID {
 			payments[i] = *p

@@ -32,6 +32,16 @@ type effects struct {
 	paymentChanges []paymentChange
 }
 
+// add takes in the effects of another decision, to be written by the same statement.
+func (e *effects) add(o *effects) {
+	e.orders, e.lines, e.payers, e.keys = append(e.orders, o.orders...), append(e.lines, o.lines...), append(e.payers, o.payers...), append(e.keys, o.keys...)
+	e.payments, e.allocations = append(e.payments, o.payments...), append(e.allocations, o.allocations...)
+	e.reversals, e.history = append(e.reversals, o.reversals...), append(e.history, o.history...)
+	e.moves, e.outbox = append(e.moves, o.moves...), append(e.outbox, o.outbox...)
+	e.callbacks, e.lookups = append(e.callbacks, o.callbacks...), append(e.lookups, o.lookups...)
+	e.orderChanges, e.paymentChanges = append(e.orderChanges, o.orderChanges...), append(e.paymentChanges, o.paymentChanges...)
+}
+
 // errStale says that a guarded update did not hit its row: somebody else was faster. Read again and judge again.
 var errStale = errors.New("the row has changed meanwhile")
 

@@ -29,7 +29,8 @@ const portalKey = "fgk_test_portal"
 // street is the whole program and the simulator, over real HTTP.
 type street struct {
 	t         *testing.T
-	db        *sqlx.DB
+	db        *sqlx.DB // the test's
+	own       *sqlx.DB // the program's
 	world     *sim.World
 	app       *app
 	api       string
@@ -75,7 +76,14 @@ func newStreet(t *testing.T) *street {
 	}
 	front := httptest.NewUnstartedServer(nil)
 	s.api = "http://" + front.Listener.Addr().String()
-	if s.app, err = newApp(t.Context(), s.db, keys, s.api, world.Now, slog.New(slog.NewJSONHandler(s.logs, nil))); err != nil {
+	service, _ := dbtest.URLs(t, s.db)
+	db, err := connect(t.Context(), service) // the program's own way of connecting
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	s.own = db
+	if s.app, err = newApp(t.Context(), db, keys, s.api, world.Now, slog.New(slog.NewJSONHandler(s.logs, nil))); err != nil {
 		t.Fatal(err)
 	}
 	front.Config.Handler = s.app.handler

@@ -151,13 +151,7 @@ func demoDatabase(ctx context.Context, server *localdb.Server) (*sqlx.DB, error)
 	if err = errors.Join(err, owner.Close()); err != nil {
 		return nil, err
 	}
-	db, err := sqlx.ConnectContext(ctx, "postgres", server.URL(migrations.ServiceRole, demoName))
-	if err != nil {
-		return nil, fmt.Errorf("the demo's database, as the service: %w", err)
-	}
-	db.SetMaxOpenConns(40)
-	db.SetMaxIdleConns(40)
-	return db, nil
+	return connect(ctx, server.URL(migrations.ServiceRole, demoName))
 }
 
 func loadDemoSecrets(name string, now time.Time) (demoSecrets, error) {

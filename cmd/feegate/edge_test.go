@@ -222,7 +222,7 @@ func TestWithoutItsDatabase(t *testing.T) {
 		}
 	}
 	_, _, reference := s.started("momo")
-	if err := s.db.Close(); err != nil {
+	if err := s.own.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if r := s.send(http.MethodGet, s.api+"/readyz", nil, nil); r.status != http.StatusServiceUnavailable {

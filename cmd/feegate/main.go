@@ -126,13 +126,11 @@ func (s *serveCommand) Run(i *invocation) (err error) {
 	if err != nil {
 		return err
 	}
-	db, err := sqlx.ConnectContext(i.ctx, "postgres", s.DatabaseURL)
+	db, err := connect(i.ctx, s.DatabaseURL)
 	if err != nil {
-		return fmt.Errorf("the database cannot be reached: %w", err)
+		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	db.SetMaxOpenConns(40)
-	db.SetMaxIdleConns(40)
 	listener, err := net.Listen("tcp", s.Listen)
 	if err != nil {
 		return fmt.Errorf("cannot listen on %s (is the port taken?): %w", s.Listen, err)
