@@ -43,9 +43,10 @@ func seedRows(ctx context.Context, db *sqlx.DB, s demoSecrets, now time.Time) er
 		args []any
 	}
 	list := []statement{
-		{`INSERT INTO source_systems (name) VALUES ('province'), ('ministry') ON CONFLICT DO NOTHING`, nil},
+		{`INSERT INTO source_systems (name) VALUES ('province'), ('ministry'), ('demo-portal') ON CONFLICT DO NOTHING`, nil},
 		{`INSERT INTO clients (id, name, source_system, created_at) VALUES ('cli_portal', 'Cổng dịch vụ công tỉnh', 'province', $1),
-			('cli_case', 'Hệ thống giải quyết TTHC', 'province', $1), ('cli_other', 'Cổng khác', 'ministry', $1), ('cli_report', 'IOC', 'province', $1) ON CONFLICT DO NOTHING`, []any{now}},
+			('cli_case', 'Hệ thống giải quyết TTHC', 'province', $1), ('cli_other', 'Cổng khác', 'ministry', $1), ('cli_report', 'IOC', 'province', $1),
+			('cli_demo', 'Cổng minh họa của bộ mô phỏng', 'demo-portal', $1) ON CONFLICT DO NOTHING`, []any{now}},
 		{`INSERT INTO fields (code, name) VALUES ('ho-tich', 'Hộ tịch'), ('chung-thuc', 'Chứng thực'), ('xay-dung', 'Xây dựng'), ('dat-dai', 'Đất đai'),
 			('moi-truong', 'Môi trường'), ('viec-lam', 'Việc làm') ON CONFLICT DO NOTHING`, nil},
 		{`INSERT INTO procedures (code, name, field_code) VALUES ('1.100001', 'Đăng ký kết hôn có yếu tố nước ngoài', 'ho-tich'),
@@ -71,6 +72,7 @@ func seedRows(ctx context.Context, db *sqlx.DB, s demoSecrets, now time.Time) er
 		{"key_portal", "cli_portal", s.APIKey, []string{"orders:write", "orders:read", "refunds:request", "webhooks:write"}},
 		{"key_case", "cli_case", s.CaseKey, []string{"dossiers:write", "counter:write", "orders:read"}},
 		{"key_other", "cli_other", s.OtherKey, []string{"orders:write", "orders:read"}}, {"key_report", "cli_report", s.Reporting, []string{"reports:read"}},
+		{"key_demo", "cli_demo", s.Portal, []string{"orders:write", "orders:read", "webhooks:write"}},
 	} {
 		digest := sha256.Sum256([]byte(k.secret))
 		list = append(list, statement{`INSERT INTO api_keys (id, client_id, secret_hash, scopes, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`,

@@ -1,0 +1,303 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// The black box: the built programs, run as a user runs them, and spoken to by HTTP alone.
+
+// binaries is the folder of the built programs; TestMain makes and removes it.
+var binaries string
+
+// built builds the programs, once for all tests that run them.
+var built = sync.OnceValue(func() error {
+	if out, err := exec.Command("go", "build", "-o", binaries, "feegate/cmd/feegate", "feegate/cmd/simulator").CombinedOutput(); err != nil {
+		return fmt.Errorf("building: %w\n%s", err, out)
+	}
+	return nil
+})
+
+func TestMain(m *testing.M) {
+	var err error
+	if binaries, err = os.MkdirTemp("", "feegate-bin-"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(binaries)
+	os.Exit(code)
+}
+
+// ready is what the demo's ready file says.
+type ready struct {
+	API          string     `json:"api"`
+	Console      string     `json:"console"`
+	Simulator    string     `json:"simulator"`
+	DatabaseURL  string     `json:"database_url"`
+	APIKey       string     `json:"api_key"`
+	CaseKey      string     `json:"case_key"`
+	OtherKey     string     `json:"other_key"`
+	ReportingKey string     `json:"reporting_key"`
+	Users        []demoUser `json:"users"`
+	Accounts     []struct {
+		ID          string            `json:"id"`
+		Provider    string            `json:"provider"`
+		AgencyCode  string            `json:"agency_code"`
+		Kinds       []string          `json:"kinds"`
+		Credentials map[string]string `json:"credentials"`
+	} `json:"accounts"`
+}
+
+// box is a running demo.
+type box struct {
+	t     *testing.T
+	dir   string
+	ready ready
+	cmd   *exec.Cmd
+	ended chan error
+	logs  *lockedBuffer
+	n     int
+}
+
+// openBox starts the demo in a folder of the test's own.
+func openBox(t *testing.T, args ...string) *box {
+	t.Helper()
+	// Not t.TempDir(): root's PostgreSQL could not enter it, and would lie elsewhere.
+	dir, err := os.MkdirTemp("/var/tmp", "feegate-box-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	b := &box{t: t, dir: dir, logs: &lockedBuffer{}}
+	b.start(args...)
+	return b
+}
+
+// start runs the demo until its ready line, and reads the ready file.
+func (b *box) start(args ...string) {
+	b.t.Helper()
+	if err := built(); err != nil {
+		b.t.Fatal(err)
+	}
+	file := filepath.Join(b.dir, "ready.json")
+	b.cmd = exec.Command(filepath.Join(binaries, "feegate"), append([]string{"demo", "--data-dir", filepath.Join(b.dir, "data"), "--listen", "127.0.0.1:0",
+		"--simulator-listen", "127.0.0.1:0", "--ready-file", file}, args...)...)
+	b.cmd.Stderr = b.logs
+	out, err := b.cmd.StdoutPipe()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if err := b.cmd.Start(); err != nil {
+		b.t.Fatal(err)
+	}
+	b.ended = make(chan error, 1)
+	b.t.Cleanup(b.stop)
+	lines := bufio.NewScanner(out)
+	up := false
+	for !up && lines.Scan() {
+		up = strings.Contains(lines.Text(), "feegate is ready")
+	}
+	go func() {
+		_, _ = io.Copy(io.Discard, out)
+		b.ended <- b.cmd.Wait()
+	}()
+	if !up {
+		b.t.Fatalf("the demo did not come up: %v\n%s", <-b.ended, b.logs)
+	}
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.ready = ready{}
+	if err := json.Unmarshal(raw, &b.ready); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// stop ends the demo as Ctrl-C does.
+func (b *box) stop() { b.end(os.Interrupt) }
+
+// kill is kill -9.
+func (b *box) kill() { b.end(os.Kill) }
+
+// end sends a signal, once, and waits.
+func (b *box) end(s os.Signal) {
+	if b.cmd == nil {
+		return
+	}
+	_ = b.cmd.Process.Signal(s)
+	select {
+	case <-b.ended:
+	case <-time.After(time.Minute):
+		_ = b.cmd.Process.Kill()
+		b.t.Errorf("the demo did not end\n%s", b.logs)
+	}
+	b.cmd = nil
+}
+
+// do sends a call with a bearer token and gives status and body; each has an Idempotency-Key of its own.
+func (b *box) do(token, method, path string, body any) (int, []byte) {
+	b.t.Helper()
+	b.n++
+	status, raw, err := try(b.t.Context(), token, method, b.address(path), fmt.Sprint("box-", b.n), body)
+	if err != nil {
+		b.t.Fatalf("%s %s: %v\n%s", method, path, err, b.logs)
+	}
+	return status, raw
+}
+
+func (b *box) address(path string) string {
+	switch {
+	case strings.HasPrefix(path, "http"):
+		return path
+	case strings.HasPrefix(path, "/control/"):
+		return b.ready.Simulator + path
+	}
+	return b.ready.API + path
+}
+
+// try sends a call; a string body goes as it stands, anything else as JSON.
+func try(ctx context.Context, token, method, url, key string, body any) (int, []byte, error) {
+	var r io.Reader
+	switch v := body.(type) {
+	case nil:
+	case string:
+		r = strings.NewReader(v)
+	default:
+		raw, err := json.Marshal(v)
+		if err != nil {
+			return 0, nil, err
+		}
+		r = strings.NewReader(string(raw))
+	}
+	req, err := http.NewRequestWithContext(ctx, method, url, r)
+	if err != nil {
+		return 0, nil, err
+	}
+	if r != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	req.Header.Set("Idempotency-Key", key)
+	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	resp, err := client.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	raw, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, raw, err
+}
+
+// get sends a call and decodes its answer, which must have the status wanted.
+func get[T any](b *box, want int, token, method, path string, body any) T {
+	b.t.Helper()
+	status, raw := b.do(token, method, path, body)
+	var v T
+	if status != want {
+		b.t.Fatalf("%s %s: %d %s, want %d", method, path, status, raw, want)
+	}
+	if len(raw) > 0 {
+		if err := json.Unmarshal(raw, &v); err != nil {
+			b.t.Fatalf("%s %s: %s: %v", method, path, raw, err)
+		}
+	}
+	return v
+}
+
+// until asks again until the condition holds; the test fails after a minute.
+func (b *box) until(what string, holds func() bool) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.t.Context(), time.Minute)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-ctx.Done():
+			b.t.Fatalf("in vain: %s\n%s", what, b.logs)
+		case <-tick.C:
+		}
+	}
+}
+
+// signIn gives a session of the named person.
+func (b *box) signIn(name string) string {
+	b.t.Helper()
+	for _, u := range b.ready.Users {
+		if u.Name == name {
+			return get[struct{ Token string }](b, http.StatusCreated, "", http.MethodPost, "/v1/sessions", map[string]string{"name": u.Name, "password": u.Password}).Token
+		}
+	}
+	b.t.Fatalf("nobody is called %s", name)
+	return ""
+}
+
+// account is the first agency's account at a provider.
+func (b *box) account(provider string) string {
+	b.t.Helper()
+	for _, a := range b.ready.Accounts {
+		if a.Provider == provider {
+			return a.ID
+		}
+	}
+	b.t.Fatalf("no account at %s", provider)
+	return ""
+}
+
+// demoOrder is an order of the first agency, in the shape that a portal sends.
+func demoOrder(reference string, n, amount int) string {
+	return fmt.Sprintf(`{"reference":%q,"dossier_code":"H10.12-260310-%04d","procedure_code":"1.100001","agency_code":"H10.12","payer":{"name":"Nguyễn Văn A","identity_number":"079000000001"},
+		"lines":[{"fee_code":"1.100001-le_phi","kind":"le_phi","name":"Lệ phí","quantity":1,"unit_amount":%d,"gross":%d,"net":%d}],"amount":%d}`, reference, n, amount, amount, amount, amount)
+}
+
+func TestDemoStartsEmptyAndGoesOn(t *testing.T) {
+	b := openBox(t, "--empty", "--clock", "2026-03-10T09:00:00+07:00")
+	if len(b.ready.Users) != 8 || len(b.ready.Accounts) < 13 {
+		t.Fatalf("%d users, %d accounts", len(b.ready.Users), len(b.ready.Accounts))
+	}
+	session := b.signIn("finance")
+	if status, raw := b.do(session, http.MethodGet, "/v1/providers", nil); status != http.StatusOK {
+		t.Errorf("finance asks for providers: %d %s", status, raw)
+	}
+	moved := get[struct{ Now time.Time }](b, http.StatusOK, "", http.MethodPost, "/control/clock", map[string]string{"advance": "36h"})
+	type made struct {
+		CreatedAt time.Time `json:"created_at"`
+	}
+	before := get[made](b, http.StatusCreated, b.ready.APIKey, http.MethodPost, "/v1/orders", demoOrder("D1", 1, 120000))
+	if before.CreatedAt.Before(moved.Now) {
+		t.Errorf("made at %s, the clock stood at %s", before.CreatedAt, moved.Now)
+	}
+	old := b.ready
+	b.kill()
+	b.start("--empty", "--clock", "2026-01-01T00:00:00+07:00") // over an old folder the clock goes on
+	if b.ready.APIKey != old.APIKey || b.ready.Users[0] != old.Users[0] {
+		t.Error("other keys or users over an old folder")
+	}
+	b.n += 100 // the keys of before the kill are used
+	after := get[made](b, http.StatusCreated, b.ready.APIKey, http.MethodPost, "/v1/orders", demoOrder("D2", 2, 120000))
+	if after.CreatedAt.Before(before.CreatedAt) || after.CreatedAt.Sub(before.CreatedAt) > 10*time.Minute {
+		t.Errorf("the clock went from %s to %s", before.CreatedAt, after.CreatedAt)
+	}
+	var taken lockedBuffer
+	if code := run(t.Context(), []string{"demo", "--data-dir", filepath.Join(b.dir, "other"), "--listen", strings.TrimPrefix(b.ready.API, "http://"), "--ready-file",
+		filepath.Join(b.dir, "other.json")}, io.Discard, &taken); code != 1 || !strings.Contains(taken.String(), "taken") {
+		t.Errorf("a taken port: %d %s", code, taken.String())
+	}
+}

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"feegate/gateway/account"
+	"feegate/gateway/identity"
+	"feegate/gateway/vnd"
+	"feegate/providers/momo"
+	"feegate/providers/vnpay"
+)
+
+// demoSecrets are the demo's keys; they stay the same over restarts (demo.json, mode 0600).
+type demoSecrets struct {
+	APIKey    string     `json:"api_key"`
+	CaseKey   string     `json:"case_key"`
+	OtherKey  string     `json:"other_key"`
+	Reporting string     `json:"reporting_key"`
+	Portal    string     `json:"portal_key"` // the simulator's portal: a client of its own
+	Users     []demoUser `json:"users"`
+	Begun     time.Time  `json:"begun"` // the clock's time at the first start
+}
+
+// demoUser is a person of the demo: one of each role, and a second approver.
+type demoUser struct {
+	Name     string        `json:"name"`
+	Password string        `json:"password"`
+	Role     identity.Role `json:"role"`
+}
+
+func demoUsers() []demoUser {
+	var out []demoUser
+	for _, r := range identity.Roles() {
+		out = append(out, demoUser{Name: string(r), Role: r})
+	}
+	out = append(out, demoUser{Name: "approver-2", Role: identity.Approver})
+	for i := range out {
+		out[i].Password = strings.ToLower(rand.Text()[:20])
+	}
+	return out
+}
+
+type demoAccount struct {
+	ID          string            `json:"id"`
+	Provider    string            `json:"provider"`
+	AgencyCode  string            `json:"agency_code"`
+	Kinds       []string          `json:"kinds"`
+	Credentials map[string]string `json:"credentials"`
+}
+
+func loadDemoSecrets(name string, now time.Time) (demoSecrets, error) {
+	var s demoSecrets
+	raw, err := os.ReadFile(name)
+	if err == nil {
+		if err := json.Unmarshal(raw, &s); err != nil {
+			return s, fmt.Errorf("%s is damaged: %w", name, err)
+		}
+		return s, nil
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return s, err
+	}
+	key := func() string { return "fgk_" + strings.ToLower(rand.Text()+rand.Text()) }
+	s = demoSecrets{key(), key(), key(), key(), key(), demoUsers(), now}
+	return s, writeWhole(name, s)
+}
+
+// writeWhole writes a file that nobody ever sees half of.
+func writeWhole(name string, v any) error {
+	raw, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(name+".new", raw, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(name+".new", name)
+}
+
+// demoAccounts are one VNPAY and one MoMo account for each of the first agencies; the first two have the credentials of the
+// published test vectors.
+func demoAccounts() []demoAccount {
+	var out []demoAccount
+	for n, agency := range demoAgencies() {
+		suffix, secret := "1", "000000001"
+		momoCode := "FEEGATEMOMO"
+		if n > 0 {
+			suffix, secret = fmt.Sprint(n+1), fmt.Sprintf("%09d", 10+n)
+			momoCode += suffix
+		}
+		out = append(out,
+			demoAccount{"acc_vnpay_" + suffix, "vnpay", agency.code, []string{"phi", "le_phi"}, map[string]string{
+				vnpay.CredentialTerminal: "FEEGATE" + suffix, vnpay.CredentialSecret: "SECRETKEYFORTESTVECTORS" + secret}},
+			demoAccount{"acc_momo_" + suffix, "momo", agency.code, []string{"phi", "le_phi"}, map[string]string{
+				momo.CredentialPartner: momoCode, momo.CredentialAccess: "FEEGATEACCESSKEY", momo.CredentialSecret: "SECRETKEYFORTESTVECTORS" + strings.Replace(secret, "000000001", "000000002", 1)}})
+	}
+	return append(out, demoAccount{"acc_momo_nvtc", "momo", demoAgencies()[0].code, []string{"nvtc"}, map[string]string{
+		momo.CredentialPartner: "FEEGATEMOMONVTC", momo.CredentialAccess: "FEEGATEACCESSKEY", momo.CredentialSecret: "SECRETKEYFORTESTVECTORS000000099"}})
+}
+
+// seedPeople fills an empty database with catalogue, clients, keys and people.
+func seedPeople(ctx context.Context, db *sqlx.DB, a *app, s demoSecrets, now time.Time) error {
+	if err := seedRows(ctx, db, s, now); err != nil {
+		return err
+	}
+	by := identity.Actor{Kind: identity.KindSystem, ID: "demo"}
+	for _, u := range s.Users {
+		client := ""
+		if u.Role == identity.PortalAdmin {
+			client = "cli_portal"
+		}
+		_, err := a.people.CreateUser(ctx, by, identity.NewUser{Name: u.Name, Password: u.Password, Roles: []identity.Role{u.Role}, ClientID: client})
+		if err != nil && !errors.Is(err, identity.ErrTaken) {
+			return err
+		}
+	}
+	return nil
+}
+
+// seedAccounts makes the merchant accounts where there are none, and tells the simulator of them.
+func seedAccounts(ctx context.Context, db *sqlx.DB, accounts *account.Store, simulator string) ([]demoAccount, error) {
+	exists, err := accounts.Exists(ctx)
+	if err != nil {
+		return nil, err
+	}
+	tariff := vnd.Tariff{BPS: 110}
+	all := demoAccounts()
+	for n, d := range all {
+		terminal := d.Credentials[map[string]string{"vnpay": vnpay.CredentialTerminal, "momo": momo.CredentialPartner}[d.Provider]]
+		if !exists {
+			if err := accounts.Create(ctx, account.Account{ID: d.ID, Provider: d.Provider, AgencyCode: d.AgencyCode, Terminal: terminal, Kinds: d.Kinds,
+				BaseURL: simulator + "/" + d.Provider, Tariff: tariff, Credentials: d.Credentials, Position: n}); err != nil {
+				return nil, err
+			}
+		}
+		if err := send(ctx, http.MethodPut, simulator+"/control/"+d.Provider+"/accounts/"+terminal, map[string]any{"credentials": d.Credentials, "tariff": tariff,
+			"callback_url": accounts.CallbackURL(d.Provider, d.ID)}); err != nil {
+			return nil, fmt.Errorf("telling the simulator of %s: %w", d.ID, err)
+		}
+	}
+	if exists { // the simulator may have another port than last time
+		return all, moveAccounts(ctx, db, simulator)
+	}
+	return all, nil
+}
+
+func send(ctx context.Context, method, address string, body any) error {
+	raw, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(raw))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := (&http.Client{Timeout: 10 * time.Second}).Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if said, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10)); resp.StatusCode/100 != 2 {
+		return fmt.Errorf("%s: %s", resp.Status, said)
+	}
+	return nil
+}
