@@ -52,7 +52,7 @@ func keyed(k Key, object string, a *Answer, now time.Time) keyRow {
 // A call in flight is waited for this long before its twin is told so; one this old has died.
 const (
 	inFlightWait = 5 * time.Second
-	inFlightDead = 2 * time.Minute
+	inFlightDead = time.Minute // longer than any provider is waited for
 )
 
 // replay gives the first answer to a key again; another body under the key is a problem. A call still in flight is waited for; one

@@ -59,7 +59,15 @@ func (l *lockedBuffer) String() string {
 
 func newStreet(t *testing.T) *street {
 	t.Helper()
-	s := &street{t: t, db: dbtest.New(t), logs: &lockedBuffer{}}
+	db := dbtest.New(t)
+	service, _ := dbtest.URLs(t, db)
+	return newStreetOn(t, db, service)
+}
+
+// newStreetOn is the street over a database of the test's own choice: db is the test's, service the program's address.
+func newStreetOn(t *testing.T, db *sqlx.DB, service string) *street {
+	t.Helper()
+	s := &street{t: t, db: db, logs: &lockedBuffer{}}
 	world, err := sim.New(sim.Options{Wires: []sim.Wire{vnpaysim.New(), momosim.New()}, Start: time.Date(2026, 3, 10, 10, 0, 0, 0, sim.Zone())})
 	if err != nil {
 		t.Fatal(err)
@@ -76,14 +84,11 @@ func newStreet(t *testing.T) *street {
 	}
 	front := httptest.NewUnstartedServer(nil)
 	s.api = "http://" + front.Listener.Addr().String()
-	service, _ := dbtest.URLs(t, s.db)
-	db, err := connect(t.Context(), service) // the program's own way of connecting
-	if err != nil {
+	if s.own, err = connect(t.Context(), service); err != nil { // the program's own way of connecting
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = db.Close() })
-	s.own = db
-	if s.app, err = newApp(t.Context(), db, keys, s.api, world.Now, slog.New(slog.NewJSONHandler(s.logs, nil))); err != nil {
+	t.Cleanup(func() { _ = s.own.Close() })
+	if s.app, err = newApp(t.Context(), s.own, keys, s.api, world.Now, slog.New(slog.NewJSONHandler(s.logs, nil))); err != nil {
 		t.Fatal(err)
 	}
 	front.Config.Handler = s.app.handler
@@ -243,6 +248,14 @@ func (s *street) decide(provider, reference string, d map[string]any) []int {
 		statuses = append(statuses, c.Status)
 	}
 	return statuses
+}
+
+// move moves the one clock of the simulators and the program.
+func (s *street) move(by time.Duration) {
+	s.t.Helper()
+	if _, err := s.world.Move(s.t.Context(), func(now time.Time) time.Time { return now.Add(by) }); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 func (s *street) orderStatus(id string) string {
