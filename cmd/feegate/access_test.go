@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"feegate/gateway/identity"
@@ -72,5 +73,24 @@ func TestPeopleSignInAndSeeTheirAgencies(t *testing.T) {
 	}
 	if r := s.send(http.MethodPost, s.api+"/v1/sessions", wrong, nil); r.status != http.StatusTooManyRequests || r.header.Get("Retry-After") == "" {
 		t.Errorf("too many: %d %s", r.status, r.body)
+	}
+}
+
+func TestMetricsTellWhatWaitsAndNameNobody(t *testing.T) {
+	s := newStreet(t)
+	order, payment, reference := s.started("momo")
+	s.call(http.MethodGet, "/v1/orders/"+order, "", nil)
+	r := s.send(http.MethodGet, s.api+"/metrics", nil, nil)
+	said := string(r.body)
+	for _, want := range []string{`feegate_waiting{what="pending"} 1`, `feegate_breaker_open{account="acc_momo",operation="checkout"} 0`,
+		`feegate_http_requests_total{method="GET",route="/v1/orders/:id",status="200"} 1`, "feegate_http_request_seconds_bucket"} {
+		if r.status != http.StatusOK || !strings.Contains(said, want) {
+			t.Errorf("%d, no %s in\n%s", r.status, want, said)
+		}
+	}
+	for _, never := range []string{order, payment, reference, "key_1"} {
+		if strings.Contains(said, never) {
+			t.Errorf("%s is told", never)
+		}
 	}
 }

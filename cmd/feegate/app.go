@@ -33,7 +33,7 @@ type app struct {
 }
 
 // newApp wires the program over its database and master key; now is the one clock of facts.
-func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL string, now func() time.Time, log *slog.Logger) (*app, error) {
+func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL string, now func() time.Time, log *slog.Logger, trusted ...string) (*app, error) {
 	publicURL = strings.TrimSuffix(publicURL, "/")
 	breakers := breaker.New(breaker.Settings{Notify: func(account string, op providers.Operation, from, to string) {
 		log.Warn("breaker", "account", account, "operation", string(op), "from", from, "to", to)
@@ -48,8 +48,11 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 	if err != nil {
 		return nil, err
 	}
-	handler := api.New(api.Deps{Gateway: g, Accounts: accounts, Breakers: breakers, Identity: people, PageOf: s.pageOf,
-		Feed: feed.NewReader(db), Endpoints: feed.NewEndpoints(db, keys, now, options), Ready: db.PingContext, Now: now, Log: log})
+	handler, err := api.New(api.Deps{Gateway: g, Accounts: accounts, Breakers: breakers, Identity: people, PageOf: s.pageOf,
+		Feed: feed.NewReader(db), Endpoints: feed.NewEndpoints(db, keys, now, options), Ready: db.PingContext, Now: now, Log: log, TrustedProxies: trusted})
+	if err != nil {
+		return nil, err
+	}
 	pages, err := checkout.New(g, log)
 	if err != nil {
 		return nil, err

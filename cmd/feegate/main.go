@@ -33,9 +33,9 @@ type commands struct {
 
 // invocation is what every command gets.
 type invocation struct {
-	ctx context.Context
-	out io.Writer
-	log *slog.Logger
+	ctx         context.Context
+	out, errOut io.Writer
+	log         *slog.Logger
 }
 
 func main() {
@@ -71,7 +71,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) (code int) {
 		return 2
 	}
 	log := slog.New(slog.NewJSONHandler(errOut, nil))
-	if err := command.Run(&invocation{ctx, out, log}); err != nil {
+	if err := command.Run(&invocation{ctx, out, errOut, log}); err != nil {
 		_, _ = fmt.Fprintln(errOut, "feegate:", err)
 		return 1
 	}
@@ -114,10 +114,12 @@ func (m *migrateCommand) Run(i *invocation) error {
 }
 
 type serveCommand struct {
-	DatabaseURL   string `required:"" env:"FEEGATE_DATABASE_URL" help:"Address of the database, as the service role." placeholder:"URL"`
-	Listen        string `default:"127.0.0.1:8080" env:"FEEGATE_LISTEN" help:"Address to listen on." placeholder:"ADDR"`
-	PublicURL     string `required:"" env:"FEEGATE_PUBLIC_URL" help:"Address under which payers and providers reach this." placeholder:"URL"`
-	MasterKeyFile string `required:"" env:"FEEGATE_MASTER_KEY_FILE" help:"File with the master key, mode 0600." placeholder:"FILE"`
+	DatabaseURL    string   `required:"" env:"FEEGATE_DATABASE_URL" help:"Address of the database, as the service role." placeholder:"URL"`
+	Listen         string   `default:"127.0.0.1:8080" env:"FEEGATE_LISTEN" help:"Address to listen on." placeholder:"ADDR"`
+	PublicURL      string   `required:"" env:"FEEGATE_PUBLIC_URL" help:"Address under which payers and providers reach this." placeholder:"URL"`
+	MasterKeyFile  string   `required:"" env:"FEEGATE_MASTER_KEY_FILE" help:"File with the master key, mode 0600." placeholder:"FILE"`
+	TrustedProxies []string `env:"FEEGATE_TRUSTED_PROXIES" help:"Addresses or networks of proxies whose X-Forwarded-For is believed." placeholder:"CIDR"`
+	LogFormat      string   `env:"FEEGATE_LOG_FORMAT" enum:"json,text" default:"json" help:"json or text."`
 }
 
 // Run serves until the context ends, then lets what is under way finish.
@@ -135,7 +137,10 @@ func (s *serveCommand) Run(i *invocation) (err error) {
 	if err != nil {
 		return fmt.Errorf("cannot listen on %s (is the port taken?): %w", s.Listen, err)
 	}
-	a, err := newApp(i.ctx, db, keys, s.PublicURL, time.Now, i.log)
+	if s.LogFormat == "text" {
+		i.log = slog.New(slog.NewTextHandler(i.errOut, nil))
+	}
+	a, err := newApp(i.ctx, db, keys, s.PublicURL, time.Now, i.log, s.TrustedProxies...)
 	if err != nil {
 		return err
 	}

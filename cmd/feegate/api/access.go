@@ -19,10 +19,16 @@ func (s *server) may(scope identity.Scope, roles ...identity.Role) gin.HandlerFu
 	return func(c *gin.Context) {
 		p, err := s.authenticate(c)
 		if err != nil {
+			if gateway.ProblemName(err) == problemUnauthorised && !s.admit(c, s.unknown, c.ClientIP()) {
+				return
+			}
 			s.refuse(c, err)
 			return
 		}
 		c.Set(principalKey, p)
+		if !s.admit(c, s.known, p.ID) {
+			return
+		}
 		allowed := roles
 		if len(roles) > 0 && c.Request.Method == http.MethodGet {
 			allowed = append(slices.Clone(roles), identity.Auditor)

@@ -36,10 +36,17 @@ type Deps struct {
 	Endpoints *feed.Endpoints
 	Ready     func(context.Context) error // whether the database answers
 	Now       func() time.Time
-	Log       *slog.Logger
+	// TrustedProxies are the addresses and networks whose X-Forwarded-For is believed; none: the peer's address counts.
+	TrustedProxies []string
+	Log            *slog.Logger
 }
 
-type server struct{ Deps }
+type server struct {
+	Deps
+	metrics *metrics
+	known   *limiter // by key or person
+	unknown *limiter // by address
+}
 
 // Limits of a request's body.
 const (
@@ -48,13 +55,16 @@ const (
 )
 
 // New makes the edge.
-func New(d Deps) http.Handler {
+func New(d Deps) (http.Handler, error) {
 	gin.SetMode(gin.ReleaseMode)
-	s := &server{d}
+	s := &server{Deps: d, known: newLimiter(knownPerSecond, knownBurst), unknown: newLimiter(unknownPerSecond, unknownBurst)}
+	s.metrics = s.newMetrics()
 	r := gin.New()
 	r.HandleMethodNotAllowed = true
 	r.RedirectTrailingSlash = false
-	_ = r.SetTrustedProxies(nil) // nil cannot fail
+	if err := r.SetTrustedProxies(d.TrustedProxies); err != nil {
+		return nil, fmt.Errorf("trusted proxies: %w", err)
+	}
 	r.Use(s.observe)
 	r.NoRoute(func(c *gin.Context) {
 		s.refuse(c, &gateway.Problem{Name: gateway.ProblemNotFound, Detail: "there is nothing at this address"})
@@ -65,11 +75,12 @@ func New(d Deps) http.Handler {
 
 	r.GET("/healthz", func(c *gin.Context) { c.JSON(http.StatusOK, gin.H{"status": "ok"}) })
 	r.GET("/readyz", s.readyz)
+	r.GET("/metrics", s.metrics.handler())
 	r.Any("/callbacks/:provider/:account", s.callback)
 	r.GET("/returns/:provider/:account", s.payerReturn)
 
 	v1 := r.Group("/v1", noStore)
-	v1.POST("/sessions", s.signIn)
+	v1.POST("/sessions", s.throttle, s.signIn)
 	v1.DELETE("/sessions", s.may("", identity.Roles()...), s.signOut)
 	v1.POST("/orders", s.may(identity.OrdersWrite), s.createOrder)
 	v1.GET("/orders/:id", s.may(identity.OrdersRead, identity.Finance, identity.Approver), s.getOrder)
@@ -81,7 +92,7 @@ func New(d Deps) http.Handler {
 	v1.GET("/webhook-endpoints/:id/deliveries", s.may(identity.WebhooksWrite), s.listDeliveries)
 	v1.POST("/webhook-endpoints/:id/replay", s.may(identity.WebhooksWrite), s.replayEndpoint)
 	v1.GET("/providers", s.may(identity.OrdersRead, identity.Operator, identity.Finance, identity.Admin), s.listProviders)
-	return r
+	return r, nil
 }
 
 func noStore(c *gin.Context) { c.Header("Cache-Control", "no-store") }
@@ -126,6 +137,7 @@ func (s *server) observe(c *gin.Context) {
 			}
 			c.Abort()
 		}
+		s.metrics.observe(c, time.Since(began))
 		level := slog.LevelInfo
 		if c.Writer.Status() >= 500 {
 			level = slog.LevelError

@@ -3,17 +3,23 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gin-gonic/gin"
 )
 
 func TestAPanicIsAProblem(t *testing.T) {
 	var logs strings.Builder
-	h := New(Deps{Log: slog.New(slog.NewJSONHandler(&logs, nil)), Now: time.Now, Ready: func(context.Context) error { panic("out of order") }})
+	h, err := New(Deps{Log: slog.New(slog.NewJSONHandler(&logs, nil)), Now: time.Now, Ready: func(context.Context) error { panic("out of order") }})
+	if err != nil {
+		t.Fatal(err)
+	}
 	rec := httptest.NewRecorder()
 	req := httptest.NewRequest(http.MethodGet, "/readyz?secret=1", nil)
 	req.Header.Set("X-Request-Id", "given-1")
@@ -46,5 +52,28 @@ func TestEveryProblemHasTwoTitles(t *testing.T) {
 		if m.title == "" || m.viet == "" || m.status < 400 {
 			t.Errorf("%s: %+v", name, m)
 		}
+	}
+}
+
+func TestTooManyRequestsOfOneAreRefusedAndNotOfOthers(t *testing.T) {
+	s := &server{Deps: Deps{Log: slog.New(slog.DiscardHandler)}}
+	l := newLimiter(0.001, 3)
+	ask := func(who string) *httptest.ResponseRecorder {
+		rec := httptest.NewRecorder()
+		c, _ := gin.CreateTestContext(rec)
+		c.Request = httptest.NewRequest(http.MethodGet, "/", nil)
+		s.admit(c, l, who)
+		return rec
+	}
+	for i := range 3 {
+		if rec := ask("a"); rec.Code != http.StatusOK || rec.Header().Get("RateLimit") != fmt.Sprintf(`"default";r=%d;t=1`, 2-i) {
+			t.Errorf("%d: %d %v", i, rec.Code, rec.Header())
+		}
+	}
+	if rec := ask("a"); rec.Code != http.StatusTooManyRequests || rec.Header().Get("Retry-After") != "1" || !strings.Contains(rec.Body.String(), "too-many-requests") {
+		t.Errorf("%d %v %s", rec.Code, rec.Header(), rec.Body)
+	}
+	if rec := ask("b"); rec.Code != http.StatusOK {
+		t.Errorf("another caller: %d", rec.Code)
 	}
 }
