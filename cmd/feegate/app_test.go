@@ -347,6 +347,9 @@ func TestAForgedCallbackChangesNothing(t *testing.T) {
 			if r := s.send(http.MethodPost, s.api+"/callbacks/"+provider+"/acc_nobody", "{}", nil); r.status != http.StatusNotFound {
 				t.Errorf("nobody's account: %d", r.status)
 			}
+			if n := s.count(`SELECT count(*) FROM callbacks WHERE account_id = 'unknown:acc_nobody'`); n != 1 {
+				t.Errorf("what came for nobody: %d kept", n)
+			}
 			s.send(http.MethodPost, s.api+"/callbacks/"+provider+"/acc_"+provider, strings.Repeat("x", 65<<10), nil)
 			s.send(http.MethodDelete, s.api+"/callbacks/"+provider+"/acc_"+provider, nil, nil)
 			if n := s.count(`SELECT count(*) FROM callbacks WHERE verdict = 'wrong_method'`); n != 1 {

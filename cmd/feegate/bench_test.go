@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -230,8 +231,7 @@ func (b *bench) orders(clients int) side {
 	salt := rand.Uint64()
 	return b.load(clients, benchFor, func(c, n int) error {
 		id := fmt.Sprintf("%x-%d-%d", salt, c, n)
-		return b.call(http.MethodPost, b.api+"/v1/orders", id, []byte(`{"reference":"`+id+`","dossier_code":"H10.12-260310-`+fmt.Sprintf("%06d", rand.IntN(1000000))+
-			`","procedure_code":"1.001","agency_code":"H10.12","lines":[{"fee_code":"HT1","purpose":"`+id+`","kind":"le_phi","name":"Lệ phí","quantity":2,"unit_amount":25000,"gross":50000,"net":50000}],"amount":50000}`), 201)
+		return b.call(http.MethodPost, b.api+"/v1/orders", id, []byte(benchOrder(id)), 201)
 	})
 }
 
@@ -342,4 +342,66 @@ func TestBenchOrdersAndCallbacks(t *testing.T) {
 		fmt.Fprintf(&table, "(naive: pgbench -M prepared at its best of 4, 16, 32, 64 clients: %d)\n", best)
 	}
 	t.Log("\n" + table.String())
+}
+
+// flows has clients make an order and start its payment at a provider, over and over.
+func (b *bench) flows(provider string, clients int, want ...int) side {
+	salt := rand.Uint64()
+	return b.load(clients, benchFor, func(c, n int) error {
+		id := fmt.Sprintf("%s-%x-%d-%d", provider, salt, c, n)
+		order, err := b.order(id)
+		if err != nil {
+			return err
+		}
+		return b.call(http.MethodPost, b.api+"/v1/orders/"+order+"/payments", id, []byte(`{"provider":"`+provider+`"}`), want...)
+	})
+}
+
+func benchOrder(id string) string {
+	return fmt.Sprintf(`{"reference":%[1]q,"dossier_code":"H10.12-260310-%06[2]d","procedure_code":"1.001","agency_code":"H10.12","lines":[{"fee_code":"HT1","purpose":%[1]q,`+
+		`"kind":"le_phi","name":"Lệ phí","quantity":2,"unit_amount":25000,"gross":50000,"net":50000}],"amount":50000}`, id, rand.IntN(1000000))
+}
+
+func (b *bench) order(id string) (string, error) {
+	status, raw, err := try(b.t.Context(), benchKey, http.MethodPost, b.api+"/v1/orders", id, benchOrder(id))
+	if err != nil || status != http.StatusCreated {
+		return "", fmt.Errorf("order: %d %s %w", status, raw, err)
+	}
+	var o struct {
+		ID string `json:"id"`
+	}
+	return o.ID, json.Unmarshal(raw, &o)
+}
+
+// One of two providers hangs: the other must not notice. The hung one's payers come back at once, harder than any would.
+func TestBenchHungProvider(t *testing.T) {
+	b := newBench(t)
+	const clients = 32
+	beside := func(provider string, want ...int) (side, side) {
+		var other side
+		var wg sync.WaitGroup
+		wg.Go(func() { other = b.flows(provider, clients, want...) })
+		healthy := b.flows("vnpay", clients, 201)
+		wg.Wait()
+		return healthy, other
+	}
+	b.flows("vnpay", clients, 201) // warm
+	var withHealthy, withHung, alone []float64
+	for range benchRounds {
+		a := b.flows("vnpay", clients, 201)
+		c, _ := beside("momo", 201)
+		withHealthy = append(withHealthy, c.perSecond/a.perSecond)
+	}
+	if status, raw, err := try(t.Context(), "", http.MethodPost, b.sim+"/control/momo/faults", "", map[string]any{"operation": "*", "fault": "hang", "probability": 1}); err != nil || status/100 != 2 {
+		t.Fatalf("%d %s %v", status, raw, err)
+	}
+	var p50, p99 []time.Duration
+	for range benchRounds {
+		a := b.flows("vnpay", clients, 201)
+		c, hung := beside("momo", 202, 503)
+		alone, withHung = append(alone, a.perSecond), append(withHung, c.perSecond/a.perSecond)
+		p50, p99 = append(p50, hung.p50), append(p99, hung.p99)
+	}
+	t.Logf("\nVNPAY's payments with %d clients, ÷ alone (%.0f/s): beside %d payers of a healthy MoMo %.2f, of a hung MoMo that come back at once %.2f\na hung MoMo's payment is answered in p50 %s, p99 %s",
+		clients, median(alone), clients, median(withHealthy), median(withHung), median(p50).Round(time.Millisecond), median(p99).Round(time.Millisecond))
 }

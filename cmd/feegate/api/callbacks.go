@@ -46,6 +46,10 @@ func (s *server) callback(c *gin.Context) {
 	defer cancel()
 	e, err := s.accountOf(ctx, c)
 	if err != nil {
+		if gateway.ProblemName(err) == gateway.ProblemNotFound {
+			s.keepStray(ctx, c)
+			return
+		}
 		s.refuse(c, err)
 		return
 	}
@@ -65,6 +69,29 @@ func (s *server) callback(c *gin.Context) {
 			s.Log.WarnContext(ctx, "a provider left before its answer", "request", c.GetString(requestIDKey), "error", err)
 		}
 	}
+}
+
+// keepStray keeps what comes for an account that is not ours, as far as its sender is not flooding us: a wrong address at a
+// provider is found by it.
+func (s *server) keepStray(ctx context.Context, c *gin.Context) {
+	if !s.admit(c, s.unknown, c.ClientIP()) {
+		return
+	}
+	body, err := readBody(c, maxCallback)
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	name := c.Param("account")
+	if !accountID.MatchString(name) {
+		name = "unreadable"
+	}
+	raw := rawMessage(providers.Callback{Method: c.Request.Method, RawQuery: c.Request.URL.RawQuery, Header: c.Request.Header, Body: body})
+	if err := s.Gateway.Keep(ctx, "unknown:"+name, false, raw, providers.VerdictUnknownPayment); err != nil {
+		s.refuse(c, err)
+		return
+	}
+	s.refuse(c, &gateway.Problem{Name: gateway.ProblemNotFound, Detail: "there is no such account"})
 }
 
 // take verifies a message, records each word of it, and keeps what cannot be used. It gives the verdict and the reference
