@@ -12,6 +12,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"feegate/gateway/account"
+	"feegate/gateway/catalogue"
 	"feegate/providers"
 )
 
@@ -19,6 +20,7 @@ import (
 type Gateway struct {
 	db       *sqlx.DB
 	accounts *account.Store
+	schedule *catalogue.Store
 	keys     *account.Keys
 	public   string // our public address, without a trailing slash
 	now      func() time.Time
@@ -26,7 +28,7 @@ type Gateway struct {
 
 // New makes the gateway over a database, the merchant accounts and the master key; now is the one clock of facts.
 func New(db *sqlx.DB, accounts *account.Store, keys *account.Keys, publicURL string, now func() time.Time) *Gateway {
-	return &Gateway{db: db, accounts: accounts, keys: keys, public: publicURL, now: now}
+	return &Gateway{db: db, accounts: accounts, schedule: catalogue.New(db), keys: keys, public: publicURL, now: now}
 }
 
 // Caller is who asks: a program by its key, or a person. What a key may see goes by source system, its references and
