@@ -136,7 +136,7 @@ func (g *Gateway) carryOut(ctx context.Context, tx *sqlx.Tx, e *effects, o *orde
 	if d.InDoubt || d.To != "" || w.Source.authoritative() {
 		p.InDoubt = d.InDoubt
 	}
-	if n := w.Notice; w.Source != SourceReturn && !d.Mismatch && (d.To != "" || p.Status == PaymentPending) {
+	if n := w.Notice; w.Source != SourceReturn && (d.To != "" || p.Status == PaymentPending && !d.Mismatch) {
 		p.Code, p.Reason = n.Code, string(n.Reason)
 		if n.Transaction != "" {
 			p.ProviderTransaction = n.Transaction
