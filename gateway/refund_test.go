@@ -3,6 +3,8 @@ package gateway_test
 import (
 	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -93,6 +95,19 @@ func (s *street) fault(op sim.Operation, fault string) {
 	s.t.Helper()
 	if err := s.world.SetFault("momo", sim.Fault{Operation: op, Fault: fault}); err != nil {
 		s.t.Fatal(err)
+	}
+}
+
+// decideRefunds says what becomes of the next refund.
+func (s *street) decideRefunds(outcome string) {
+	s.t.Helper()
+	res, err := http.Post(s.sim.URL+"/control/momo/refunds/next", "application/json", strings.NewReader(`{"outcome":"`+outcome+`"}`))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if b, _ := io.ReadAll(res.Body); res.StatusCode != http.StatusOK {
+		s.t.Fatalf("simulator: %d %s", res.StatusCode, b)
 	}
 }
 
@@ -300,6 +315,86 @@ func TestARefundIsSentOnce(t *testing.T) {
 	}
 	if v := s.get(order); v.Status != gateway.OrderPartlyRefunded || v.RefundedAmount != 20000 {
 		t.Errorf("%+v", v)
+	}
+}
+
+// A provider's final no is an end: who sends again sends another refund, so that no old word can speak of it.
+func TestARetryIsAnotherSending(t *testing.T) {
+	s := newStreet(t)
+	order, payment := s.paid(1, 50000)
+	r := s.refund(payment, 20000)
+	s.decideRefunds("decline")
+	v := s.approve(r.ID)
+	if v.Status != gateway.RefundFailed || v.Code == "" || v.ProviderReference != r.ProviderReference {
+		t.Fatalf("%+v", v)
+	}
+	if n, err := s.g.SweepRefunds(t.Context(), 10); n != 0 || err != nil {
+		t.Errorf("a failed one was swept: %d %v", n, err)
+	}
+	if _, err := s.g.RetryRefund(t.Context(), person("mai"), r.ID); gateway.ProblemName(err) != gateway.ProblemSecondPerson {
+		t.Errorf("retried by the requester: %v", err)
+	}
+	again, err := s.g.RetryRefund(t.Context(), person("hoa"), r.ID)
+	if err != nil || again.Status != gateway.RefundSucceeded || again.ProviderReference == r.ProviderReference {
+		t.Fatalf("%+v %v", again, err)
+	}
+	verdict, err := s.g.RecordRefund(t.Context(), gateway.RefundWord{AccountID: momoAccount, Reference: r.ProviderReference, Source: gateway.SourceSettlement,
+		Notice: providers.RefundNotice{Outcome: providers.Succeeded, Transaction: "9"}})
+	if verdict != providers.VerdictUnknownPayment || err != nil {
+		t.Errorf("the old reference: %s %v", verdict, err)
+	}
+	if v := s.get(order); v.RefundedAmount != 20000 || v.Status != gateway.OrderPartlyRefunded {
+		t.Errorf("%+v", v)
+	}
+}
+
+// The provider's no, taken back by its settlement: what was paid back is recorded.
+func TestASettledRefundThatHadFailed(t *testing.T) {
+	s := newStreet(t)
+	order, payment := s.paid(1, 50000)
+	r := s.refund(payment, 20000)
+	s.decideRefunds("decline")
+	s.approve(r.ID)
+	verdict, err := s.g.RecordRefund(t.Context(), gateway.RefundWord{AccountID: momoAccount, Reference: r.ProviderReference, Source: gateway.SourceSettlement,
+		Notice: providers.RefundNotice{Outcome: providers.Succeeded, Transaction: "9"}})
+	if verdict != providers.VerdictRecorded || err != nil {
+		t.Fatalf("%s %v", verdict, err)
+	}
+	if v := s.get(order); v.RefundedAmount != 20000 || v.Status != gateway.OrderPartlyRefunded || v.Refunds[0].Status != gateway.RefundSucceeded {
+		t.Errorf("%+v", v)
+	}
+	if b := s.balances(); b["payer"] != -30000 || b["clearing"] != 30000 || b["refund_payable"] != 0 {
+		t.Errorf("%v", b)
+	}
+}
+
+// A refund that the provider keeps pending is asked after on its plan, until it has an end.
+func TestAPendingRefundIsAskedAfter(t *testing.T) {
+	s := newStreet(t)
+	_, payment := s.paid(1, 50000)
+	r := s.refund(payment, 20000)
+	s.decideRefunds("pending")
+	if v := s.approve(r.ID); v.Status != gateway.RefundSubmitted || v.InDoubt {
+		t.Fatalf("%+v", v)
+	}
+	s.forward(2 * time.Minute)
+	for range 2 { // asked once; then it is not due
+		if _, err := s.g.SweepRefunds(t.Context(), 10); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := s.sum(`SELECT count(*) FROM lookups WHERE object_id = $1`, r.ID); n != 1 {
+		t.Errorf("asked %d times", n)
+	}
+	if _, err := s.world.DecideRefund("momo", r.ProviderReference, sim.RefundDecision{Outcome: "succeed"}); err != nil {
+		t.Fatal(err)
+	}
+	s.forward(5 * time.Minute)
+	if n, err := s.g.SweepRefunds(t.Context(), 10); n != 1 || err != nil {
+		t.Errorf("%d %v", n, err)
+	}
+	if n := s.sum(`SELECT count(*) FROM refunds WHERE status = 'succeeded' AND effective_at IS NOT NULL AND recorded_at IS NOT NULL`); n != 1 {
+		t.Error("not found succeeded")
 	}
 }
 
