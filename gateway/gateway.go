@@ -40,6 +40,8 @@ type Caller struct {
 	Actor        string   // for history: the key's or the person's id
 	Person       bool     // a person's own id is Actor: "another person" is another Actor
 	Agencies     []string // a person is limited to these; none: all
+	Address      string   // where the call came from, for the audit
+	RequestID    string
 }
 
 // Key is the idempotency key of a call; BodyHash is over the body in canonical form (RFC 8785).

@@ -80,6 +80,7 @@ func (g *Gateway) PutReceipt(ctx context.Context, c Caller, orderID string, in N
 			return &Problem{Name: ProblemReceiptRecorded, Detail: "this receipt is recorded with another digest", Order: o.ID}
 		}
 		e := &effects{receipts: []receiptRow{{o.ID, in.Kind, in.Series, in.Number, in.PDFSHA256, c.Actor, g.now()}}}
+		e.audited(c, "receipt.recorded", o.ID, g.now())
 		return e.write(ctx, tx)
 	})
 	if err != nil {

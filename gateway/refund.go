@@ -167,6 +167,7 @@ func (g *Gateway) requested(ctx context.Context, tx *sqlx.Tx, c Caller, k Key, m
 	a := Answer{Status: http.StatusAccepted, Body: body}
 	e := &effects{refunds: []refundRow{r}, keys: []keyRow{keyed(k, r.ID, &a, now)}, paymentChanges: []paymentChange{{*p, p.Status}},
 		history: []historyRow{{r.ID, "", r.Status, string(SourcePerson), c.Actor, "", now}}}
+	e.audited(c, "refund.requested", r.ID, now)
 	return e, a, g.announce(ctx, tx, e, m.orders[order], r.public(), []string{"refund.requested"}, now)
 }
 
@@ -222,7 +223,7 @@ func (g *Gateway) ApproveRefund(ctx context.Context, c Caller, id, note string) 
 	if r.Status == RefundApproved && !r.Manual {
 		// The approval stands whatever becomes of the sending: what went wrong here, the sweep meets again and reports. The caller may
 		// go; an intent that was written is followed by its sending.
-		_ = g.sendRefund(context.WithoutCancel(ctx), id, RefundApproved, c.Actor)
+		_ = g.sendRefund(context.WithoutCancel(ctx), id, RefundApproved, nil)
 	}
 	return g.Refund(ctx, c, id)
 }
@@ -247,10 +248,19 @@ func (g *Gateway) RetryRefund(ctx context.Context, c Caller, id string) (*Refund
 	case r.Status != RefundFailed:
 		return nil, &Problem{Name: ProblemRefundState, Detail: "a refund that is " + r.Status + " is not sent again", Order: r.OrderID}
 	}
-	if err := g.sendRefund(context.WithoutCancel(ctx), id, RefundFailed, c.Actor); err != nil {
+	if err := g.sendRefund(context.WithoutCancel(ctx), id, RefundFailed, &c); err != nil {
 		return nil, err
 	}
 	return g.Refund(ctx, c, id)
+}
+
+// audited adds who did it, from where; the program's own deeds are in the history alone.
+func (e *effects) audited(c Caller, action, object string, now time.Time) {
+	kind := "client"
+	if c.Person {
+		kind = "user"
+	}
+	e.audit = append(e.audit, auditRow{now, kind, c.Actor, action, object, c.Address, c.RequestID, map[string]string{}})
 }
 
 func secondPerson(order string) error {
@@ -288,6 +298,7 @@ func (g *Gateway) decideRefund(ctx context.Context, c Caller, id, to, note strin
 			e.rejectRefund(r, p, c.Actor, note, now)
 			e.paymentChanges = []paymentChange{{*p, p.Status}}
 		}
+		e.audited(c, "refund."+to, r.ID, now)
 		if err := g.announce(ctx, tx, e, m.orders[r.OrderID], r.public(), []string{"refund." + to}, now); err != nil {
 			return err
 		}

@@ -18,8 +18,8 @@ const SourceSubmission Source = "submission"
 const waitForTurn = time.Minute
 
 // sendRefund sends a refund once. The intent is written first, and a refund that is under way is never sent again, whatever became of
-// the process or the answer: it is asked after. from is approved, or failed for a person's retry. Somebody faster: nothing is done.
-func (g *Gateway) sendRefund(ctx context.Context, id, from, actor string) error {
+// the process or the answer: it is asked after. from is approved, or failed for a person's retry, who is by then. Somebody faster: nothing is done.
+func (g *Gateway) sendRefund(ctx context.Context, id, from string, by *Caller) error {
 	var refunder providers.Refunder
 	var pay providers.Payment
 	var sent *refundRow
@@ -61,9 +61,10 @@ func (g *Gateway) sendRefund(ctx context.Context, id, from, actor string) error 
 		r.Sends++
 		r.Lookups, r.LastLookupAt = 0, nil
 		r.NextLookupAt = nextLookup(refunder.RefundPlan(), now, nil, nil, now)
-		e := &effects{refundChanges: []refundChange{{*r, from}}, history: []historyRow{{r.ID, from, r.Status, string(SourcePerson), actor, detail, now}}}
-		if actor == "" {
-			e.history[0].Source = string(SourceClock)
+		e := &effects{refundChanges: []refundChange{{*r, from}}, history: []historyRow{{r.ID, from, r.Status, string(SourceClock), "", detail, now}}}
+		if by != nil {
+			e.history[0].Source, e.history[0].Actor = string(SourcePerson), by.Actor
+			e.audited(*by, "refund.retried", r.ID, now)
 		}
 		if err := g.announce(ctx, tx, e, m.orders[r.OrderID], r.public(), []string{"refund.submitted"}, now); err != nil {
 			return err
@@ -120,15 +121,7 @@ func (r *refundRow) asked(p *paymentRow) providers.Refund {
 		By: r.RequestedBy, CreatedAt: *r.SubmittedAt}
 }
 
-// LookUpRefund asks the provider after one refund under way. ErrTooSoon: not asked.
-func (g *Gateway) LookUpRefund(ctx context.Context, c Caller, id string) error {
-	r, err := g.visibleRefund(ctx, c, id)
-	if err != nil {
-		return err
-	}
-	return g.askRefund(ctx, r)
-}
-
+// askRefund asks the provider after one refund under way. ErrTooSoon: not asked.
 func (g *Gateway) askRefund(ctx context.Context, r *refundRow) error {
 	if r.Status != RefundSubmitted {
 		return nil

@@ -177,6 +177,18 @@ type reversalRow struct {
 	RecordedAt  time.Time `json:"recorded_at"`
 }
 
+// auditRow is what a person did about money, written with the deed: neither is there without the other.
+type auditRow struct {
+	RecordedAt time.Time         `json:"recorded_at"`
+	ActorKind  string            `json:"actor_kind"`
+	Actor      string            `json:"actor"`
+	Action     string            `json:"action"`
+	Object     string            `json:"object"`
+	Address    string            `json:"address"`
+	RequestID  string            `json:"request_id"`
+	Detail     map[string]string `json:"detail"`
+}
+
 type historyRow struct {
 	ObjectID   string    `json:"object_id"`
 	FromStatus string    `json:"from_status"`

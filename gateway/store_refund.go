@@ -187,7 +187,7 @@ func (g *Gateway) SweepRefunds(ctx context.Context, limit int) (int, error) {
 	for i := range due {
 		r := &due[i]
 		if r.Status == RefundApproved {
-			errs = errors.Join(errs, g.sendRefund(ctx, r.ID, RefundApproved, ""))
+			errs = errors.Join(errs, g.sendRefund(ctx, r.ID, RefundApproved, nil))
 			continue
 		}
 		if err := g.askRefund(ctx, r); err != nil && !errors.Is(err, ErrTooSoon) {

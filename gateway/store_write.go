@@ -29,6 +29,7 @@ type effects struct {
 	lookups     []lookupRow
 	refunds     []refundRow
 	receipts    []receiptRow
+	audit       []auditRow
 
 	applications []applicationRow
 
@@ -95,7 +96,7 @@ func (e *effects) sections() []section {
 		insertInto("payments", e.payments), insertInto("allocations", e.allocations), insertInto("reversals", e.reversals),
 		insertInto("history", e.history), insertInto("moves", e.moves), insertInto("outbox", e.outbox),
 		insertInto("callbacks", e.callbacks), insertInto("lookups", e.lookups), insertInto("refunds", e.refunds),
-		insertInto("receipts", e.receipts), insertInto("surplus_applications", e.applications),
+		insertInto("receipts", e.receipts), insertInto("audit", e.audit), insertInto("surplus_applications", e.applications),
 		{"order_changes", changeOrders, e.orderChanges, len(e.orderChanges)},
 		{"line_changes", changeLines, e.orderChanges, -len(e.orderChanges)}, // any number of lines may change
 		{"payment_changes", changePayments, e.paymentChanges, len(e.paymentChanges)},

@@ -114,7 +114,9 @@ func (g *Gateway) ProposeApplication(ctx context.Context, c Caller, paymentID st
 		}
 		made = &applicationRow{ID: newID("sap_"), PaymentID: paymentID, OrderID: in.OrderID, Amount: *in.Amount, Status: ApplicationProposed, Note: in.Note,
 			ProposedBy: c.Actor, ProposedAt: g.now()}
-		return (&effects{applications: []applicationRow{*made}}).write(ctx, tx)
+		e := &effects{applications: []applicationRow{*made}}
+		e.audited(c, "surplus.proposed", made.ID, made.ProposedAt)
+		return e.write(ctx, tx)
 	})
 	if err != nil {
 		return nil, err
@@ -236,9 +238,13 @@ func (g *Gateway) DecideApplication(ctx context.Context, c Caller, id string, ap
 		now := g.now()
 		decided.Status, decided.DecidedBy, decided.DecidedAt = to, &c.Actor, &now
 		e := &effects{applicationChanges: []applicationChange{{*decided, ApplicationProposed}}}
+		e.audited(c, "surplus."+to, id, now)
 		if approve {
-			o := m.orders[decided.OrderID]
-			if err := g.mayApply(ctx, tx, m, o, decided.Amount, freeSurplus(m.payment, all, id)); err != nil {
+			o, free := m.orders[decided.OrderID], freeSurplus(m.payment, all, id)
+			if decided.Amount > free && m.payment.Status == PaymentSucceeded {
+				return &Problem{Name: ProblemAvailableChanged, Detail: fmt.Sprintf("%s of surplus are left, %s were proposed", free, decided.Amount), Order: o.ID}
+			}
+			if err := g.mayApply(ctx, tx, m, o, decided.Amount, free); err != nil {
 				return err
 			}
 			if err := g.apply(ctx, tx, e, m, o, decided, now); err != nil {

@@ -263,7 +263,7 @@ func TestWhatSurplusMayNotPay(t *testing.T) {
 	if err := s.db.GetContext(t.Context(), &id, `SELECT id FROM surplus_applications`); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.g.DecideApplication(t.Context(), person("lan"), id, true); gateway.ProblemName(err) != gateway.ProblemInvalid {
+	if _, err := s.g.DecideApplication(t.Context(), person("lan"), id, true); gateway.ProblemName(err) != gateway.ProblemAvailableChanged {
 		t.Errorf("approved over a refund: %v", err)
 	}
 	for range 2 {

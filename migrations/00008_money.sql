@@ -9,6 +9,8 @@ ALTER TABLE payments
     ADD CONSTRAINT payments_reserved_allocated CHECK (status = 'reversed' OR reserved_amount - reserved_surplus <= allocated_amount),
     ADD CONSTRAINT payments_refunded CHECK (refunded_amount <= reserved_amount AND refunded_surplus <= reserved_surplus AND refunded_surplus <= refunded_amount);
 CREATE INDEX payments_surplus ON payments (recorded_at, id) WHERE status = 'succeeded' AND received_amount > allocated_amount + refunded_surplus;
+-- People see orders of every source system, newest first.
+CREATE INDEX orders_newest ON orders (created_at DESC, id DESC);
 
 -- manual: no interface can pay this back (counter money, a provider without refunds, money of a tax notice); people do, by transfer.
 ALTER TABLE refunds ADD COLUMN manual boolean NOT NULL DEFAULT false;

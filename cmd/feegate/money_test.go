@@ -110,6 +110,11 @@ func TestARefundFromRequestToPaidBack(t *testing.T) {
 	}
 	// The fee is free again: the order that had it has ended.
 	s.ok(s.call(http.MethodPost, "/v1/orders", "o2", anOrder("R2")), http.StatusCreated)
+	for action, want := range map[string]int{"refund.requested": 2, "refund.approved": 2} {
+		if n := s.count(`SELECT count(*) FROM audit WHERE action = $1 AND actor <> '' AND address <> '' AND request_id <> ''`, action); n != want {
+			t.Errorf("%s audited %d times, want %d", action, n, want)
+		}
+	}
 	if n := s.count(`SELECT count(*) FROM outbox WHERE body LIKE '%nộp thừa%'`); n != 0 {
 		t.Errorf("%d events hold a person's words", n)
 	}

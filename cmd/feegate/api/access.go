@@ -77,7 +77,11 @@ func principal(c *gin.Context) *identity.Principal {
 }
 
 // caller is who asks, as the gateway needs to know it.
-func caller(c *gin.Context) gateway.Caller { return CallerOf(principal(c)) }
+func caller(c *gin.Context) gateway.Caller {
+	who := CallerOf(principal(c))
+	who.Address, who.RequestID = c.ClientIP(), c.GetString(requestIDKey)
+	return who
+}
 
 // CallerOf turns a principal into the gateway's caller.
 func CallerOf(p *identity.Principal) gateway.Caller {
