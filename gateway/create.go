@@ -38,6 +38,9 @@ func (g *Gateway) createAlone(ctx context.Context, w *creation) (Answer, error) 
 	if a, found, err := g.replay(ctx, w.key); err != nil || found {
 		return a, err
 	}
+	if err := g.settleSuperseded(ctx, w.caller, w.in.Supersedes); err != nil {
+		return Answer{}, err
+	}
 	err := transact(ctx, g.db, func(tx *sqlx.Tx) error {
 		if w.in.Supersedes != "" {
 			if err := g.supersede(ctx, tx, w.caller, w.in.Supersedes, w.effects.orders[0].ID); err != nil {
@@ -55,6 +58,10 @@ func (g *Gateway) createAlone(ctx context.Context, w *creation) (Answer, error) 
 // prepareOrder checks the order and makes its rows and its answer, writing nothing.
 func (g *Gateway) prepareOrder(ctx context.Context, c Caller, k Key, in *NewOrder) (Answer, *effects, error) {
 	now := g.now()
+	pricedOn, err := g.priceOrder(ctx, c, in)
+	if err != nil {
+		return Answer{}, nil, err
+	}
 	if err := in.Validate(now); err != nil {
 		return Answer{}, nil, err
 	}
@@ -64,7 +71,7 @@ func (g *Gateway) prepareOrder(ctx context.Context, c Caller, k Key, in *NewOrde
 	}
 	o := orderRow{ID: newID("ord_"), ClientID: c.ClientID, SourceSystem: c.SourceSystem, Mode: c.Mode, Reference: in.Reference,
 		DossierCode: in.DossierCode, ProcedureCode: in.ProcedureCode, AgencyCode: in.AgencyCode, Status: OrderOpen, Amount: *in.Amount,
-		Kinds: kinds, ReturnURL: in.ReturnURL, Metadata: in.Metadata, CreatedAt: now, ExpiresAt: now.Add(DefaultLifetime)}
+		Kinds: kinds, ReturnURL: in.ReturnURL, Metadata: in.Metadata, PricedOn: pricedOn, CreatedAt: now, ExpiresAt: now.Add(DefaultLifetime)}
 	if o.Metadata == nil {
 		o.Metadata = map[string]string{}
 	}
@@ -81,7 +88,7 @@ func (g *Gateway) prepareOrder(ctx context.Context, c Caller, k Key, in *NewOrde
 		o.Status = OrderNoPaymentNeeded
 	}
 	e := &effects{orders: []orderRow{o}, lines: linesOf(&o, in.Lines)}
-	view, err := g.viewOrder(&o, e.lines, nil)
+	view, err := g.viewOrder(&o, &parts{lines: e.lines})
 	if err != nil {
 		return Answer{}, nil, err
 	}
@@ -183,42 +190,6 @@ func (g *Gateway) sealPayer(orderID string, p *Payer) (payerRow, error) {
 		relation = "self"
 	}
 	return payerRow{OrderID: orderID, Sealed: `\x` + hex.EncodeToString(sealed), Relation: relation}, nil
-}
-
-// supersede ends the old order in the new one's transaction; money on it forbids that.
-func (g *Gateway) supersede(ctx context.Context, tx *sqlx.Tx, c Caller, oldID, newID string) error {
-	old, err := lockOrder(ctx, tx, c, oldID)
-	if err != nil {
-		return err
-	}
-	if old.PaidAmount > 0 {
-		return &Problem{Name: ProblemOrderPartlyPaid, Detail: "money has been paid on the order that would be superseded", Order: oldID}
-	}
-	if old.Status != OrderOpen && old.Status != OrderExpired {
-		return &Problem{Name: ProblemOrderState, Detail: "an order that is " + old.Status + " cannot be superseded", Order: oldID}
-	}
-	return g.endOrder(ctx, tx, old, OrderSuperseded, c, "superseded by "+newID)
-}
-
-// endOrder moves an order to a state without money, with its event.
-func (g *Gateway) endOrder(ctx context.Context, tx *sqlx.Tx, o *orderRow, to string, c Caller, detail string) error {
-	now, from := g.now(), o.Status
-	o.Status = to
-	lines, payments, err := partsOf(ctx, tx, o.ID)
-	if err != nil {
-		return err
-	}
-	view, err := g.viewOrder(o, lines, payments)
-	if err != nil {
-		return err
-	}
-	ended, err := event("order."+to, o, view, now)
-	if err != nil {
-		return err
-	}
-	e := &effects{orderChanges: []orderChange{{*o, from, liveStatus(to)}}, outbox: []outboxRow{ended},
-		history: []historyRow{{o.ID, from, to, string(SourcePerson), c.Actor, detail, now}}}
-	return e.write(ctx, tx)
 }
 
 // checkAmount holds a payment's amount to what is owed.

@@ -58,6 +58,12 @@ const (
 	ProblemOrderPartlyPaid  = "order-partly-paid"
 	ProblemAccountUnsuited  = "account-unsuited"
 	ProblemUnknownProcedure = "unknown-procedure"
+	ProblemPaymentState     = "payment-state"
+	ProblemRefundState      = "refund-state"
+	ProblemAvailableChanged = "available-changed"
+	ProblemSecondPerson     = "second-person-needed"
+	ProblemApplicationState = "application-state"
+	ProblemReceiptRecorded  = "receipt-recorded"
 )
 
 type fieldErrors []FieldError

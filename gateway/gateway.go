@@ -12,6 +12,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"feegate/gateway/account"
+	"feegate/gateway/catalogue"
 	"feegate/providers"
 )
 
@@ -19,6 +20,7 @@ import (
 type Gateway struct {
 	db       *sqlx.DB
 	accounts *account.Store
+	schedule *catalogue.Store
 	keys     *account.Keys
 	public   string // our public address, without a trailing slash
 	now      func() time.Time
@@ -28,7 +30,7 @@ type Gateway struct {
 
 // New makes the gateway over a database, the merchant accounts and the master key; now is the one clock of facts.
 func New(db *sqlx.DB, accounts *account.Store, keys *account.Keys, publicURL string, now func() time.Time) *Gateway {
-	g := &Gateway{db: db, accounts: accounts, keys: keys, public: publicURL, now: now}
+	g := &Gateway{db: db, accounts: accounts, schedule: catalogue.New(db), keys: keys, public: publicURL, now: now}
 	// Two batches of each kind at once: one is written while the next is gathered and its rows are made.
 	g.creating = newCoalescer(2, 100, g.createTogether)
 	g.hearing = newCoalescer(2, 100, g.hearTogether)
@@ -44,6 +46,8 @@ type Caller struct {
 	Actor        string   // for history: the key's or the person's id
 	Person       bool     // a person's own id is Actor: "another person" is another Actor
 	Agencies     []string // a person is limited to these; none: all
+	Address      string   // where the call came from, for the audit
+	RequestID    string
 }
 
 // Key is the idempotency key of a call; BodyHash is over the body in canonical form (RFC 8785).

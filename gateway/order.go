@@ -109,9 +109,13 @@ func (o *NewOrder) Validate(now time.Time) error {
 		e.add("metadata", "at most 20 entries")
 	}
 	for k, v := range o.Metadata {
-		if k == "" || len(k) > 40 || utf8.RuneCountInString(v) > 500 {
-			e.add("metadata."+k, "a name has 1 to 40 bytes, a value at most 500 characters")
+		text(&e, "metadata."+k, v, 0, 500)
+		if k == "" || len(k) > 40 || strings.ContainsFunc(k, control) {
+			e.add("metadata."+k, "a name has 1 to 40 bytes and no control character")
 		}
+	}
+	if o.Supersedes != "" && !orderID.MatchString(o.Supersedes) {
+		e.add("supersedes", "is not the id of an order")
 	}
 	o.validateLines(&e)
 	if len(e) > 0 {
@@ -149,6 +153,8 @@ func (o *NewOrder) validateLines(e *fieldErrors) {
 	}
 }
 
+var orderID = regexp.MustCompile(`^ord_[A-Za-z0-9_-]{1,60}$`)
+
 var feeCode = regexp.MustCompile(`^[A-Za-z0-9._-]{1,40}$`)
 
 // validate reports whether the line's amounts are there and add up.
@@ -173,6 +179,12 @@ func (l *NewLine) validate(e *fieldErrors, at string) bool {
 	}
 	if l.Kind == "nvtc" && (l.TaxNotice == nil || l.TaxNotice.Number == "") {
 		e.add(at+"tax_notice.number", "is required for nvtc: the amount comes from the notice alone")
+	}
+	if n := l.TaxNotice; n != nil {
+		text(e, at+"tax_notice.number", n.Number, 0, 60)
+		text(e, at+"tax_notice.tax_code", n.TaxCode, 0, 20)
+		text(e, at+"tax_notice.chapter", n.Chapter, 0, 20)
+		text(e, at+"tax_notice.sub_item", n.SubItem, 0, 20)
 	}
 	if l.Kind == "nvtc" && len(l.Adjustments) > 0 {
 		e.add(at+"adjustments", "nvtc has none: the notice already holds them")
@@ -251,10 +263,12 @@ func text(e *fieldErrors, field, s string, min, max int) {
 		e.add(field, "is missing")
 	case n > max:
 		e.add(field, "at most %d characters", max)
-	case strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r == 0x7f }):
+	case strings.ContainsFunc(s, control):
 		e.add(field, "holds a control character")
 	}
 }
+
+func control(r rune) bool { return r < 0x20 || r == 0x7f }
 
 func oneOf(e *fieldErrors, field, s string, allowed ...string) {
 	for _, a := range allowed {

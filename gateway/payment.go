@@ -121,17 +121,11 @@ func (g *Gateway) intend(ctx context.Context, c Caller, k Key, orderID string, i
 		if entry, err = g.choose(ctx, o, in, p.RequestedAmount, now); err != nil {
 			return err
 		}
-		_, payments, err := partsOf(ctx, tx, o.ID)
+		under, err := livePayments(ctx, tx, o.ID)
 		if err != nil {
 			return err
 		}
-		live := 0
-		for _, q := range payments {
-			if q.Status == PaymentCreated || q.Status == PaymentPending {
-				live++
-			}
-		}
-		if live >= MaxLivePayments {
+		if live := len(under); live >= MaxLivePayments {
 			return &Problem{Name: ProblemTooManyPayments, Detail: fmt.Sprintf("%d payments of this order are under way", live), Order: o.ID}
 		}
 		expires := now.Add(entry.Account.Capabilities.Lifetime)
@@ -209,9 +203,10 @@ func (g *Gateway) started(ctx context.Context, c Caller, k Key, p *paymentRow, r
 			default:
 				cur.Status, cur.InDoubt = PaymentPending, callErr != nil
 			}
+			e.paymentChanges = []paymentChange{{*cur, from}}
 			if cur.Status != from {
 				e.history = []historyRow{{cur.ID, from, cur.Status, string(SourceCheckout), c.Actor, "", now}}
-				if err := g.announce(ctx, tx, e, o, cur, []string{"payment." + cur.Status}, now); err != nil {
+				if err := g.announce(ctx, tx, e, o, viewPayment(cur), []string{"payment." + cur.Status}, now); err != nil {
 					return err
 				}
 			}
@@ -220,7 +215,6 @@ func (g *Gateway) started(ctx context.Context, c Caller, k Key, p *paymentRow, r
 				return err
 			}
 			answer = Answer{Status: status, Body: body}
-			e.paymentChanges = []paymentChange{{*cur, from}}
 			if err := e.write(ctx, tx); err != nil {
 				return err
 			}

@@ -6,10 +6,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
 
+	"feegate/gateway/vnd"
 	"feegate/providers"
 )
 
@@ -38,18 +41,22 @@ func (g *Gateway) Record(ctx context.Context, w Word) (providers.Verdict, error)
 // recordAlone takes one word in a transaction of its own, as often as somebody else was faster.
 func (g *Gateway) recordAlone(ctx context.Context, w Word) (providers.Verdict, error) {
 	var verdict providers.Verdict
-	for range 3 {
+	var also []string // orders to lock besides the payment's own
+	for range 4 {
 		err := transact(ctx, g.db, func(tx *sqlx.Tx) error {
-			e, v, err := g.decide(ctx, tx, w)
+			e, v, err := g.decide(ctx, tx, w, also)
 			if err != nil {
 				return err
 			}
 			verdict = v
 			return e.write(ctx, tx)
 		})
+		var more *moreOrdersError
 		switch {
 		case err == nil:
 			return verdict, nil
+		case errors.As(err, &more):
+			also = more.orders
 		case errors.Is(err, errStale), violated(err) == "order_lines_live":
 			continue // somebody was faster, or a newer order came: judge again
 		default:
@@ -87,10 +94,14 @@ func (g *Gateway) keepRaw(e *effects, w Word, paymentID string, v providers.Verd
 }
 
 // decide reads, judges and lists what is to be written.
-func (g *Gateway) decide(ctx context.Context, tx *sqlx.Tx, w Word) (*effects, providers.Verdict, error) {
+func (g *Gateway) decide(ctx context.Context, tx *sqlx.Tx, w Word, also []string) (*effects, providers.Verdict, error) {
 	e := &effects{}
 	if w.Lookup != nil {
 		e.lookups = []lookupRow{*w.Lookup}
+	}
+	others, err := lockOrders(ctx, tx, also)
+	if err != nil {
+		return nil, "", err
 	}
 	o, p, err := lockPayment(ctx, tx, w.AccountID, w.Notice.Reference)
 	if err != nil {
@@ -99,15 +110,15 @@ func (g *Gateway) decide(ctx context.Context, tx *sqlx.Tx, w Word) (*effects, pr
 	if p == nil {
 		return e, providers.VerdictUnknownPayment, g.keepRaw(e, w, "", providers.VerdictUnknownPayment)
 	}
-	v, events, err := g.judged(ctx, tx, e, o, p, w)
+	v, events, err := g.judged(ctx, tx, e, o, p, others, w)
 	if err != nil {
 		return nil, "", err
 	}
-	return e, v, g.announce(ctx, tx, e, o, p, events, g.now())
+	return e, v, g.announce(ctx, tx, e, o, viewPayment(p), events, g.now())
 }
 
 // judged judges a word about a locked payment and lists what is to be written, but for the events, which it names.
-func (g *Gateway) judged(ctx context.Context, tx *sqlx.Tx, e *effects, o *orderRow, p *paymentRow, w Word) (providers.Verdict, []string, error) {
+func (g *Gateway) judged(ctx context.Context, tx *sqlx.Tx, e *effects, o *orderRow, p *paymentRow, others map[string]*orderRow, w Word) (providers.Verdict, []string, error) {
 	entry, err := g.accounts.Get(ctx, w.AccountID)
 	if err != nil {
 		return "", nil, err
@@ -128,13 +139,14 @@ func (g *Gateway) judged(ctx context.Context, tx *sqlx.Tx, e *effects, o *orderR
 	if err := g.keepRaw(e, w, p.ID, d.Verdict); err != nil {
 		return "", nil, err
 	}
-	events, err := g.carryOut(ctx, tx, e, o, p, d, w, plan, now)
+	events, err := g.carryOut(ctx, tx, e, o, p, others, d, w, plan, now)
 	return d.Verdict, events, err
 }
 
 // carryOut turns a decision into rows, and names the events that tell of it.
-func (g *Gateway) carryOut(ctx context.Context, tx *sqlx.Tx, e *effects, o *orderRow, p *paymentRow, d Decision, w Word, plan providers.LookupPlan, now time.Time) ([]string, error) {
-	fromPayment, fromOrder, allocated := p.Status, o.Status, p.AllocatedAmount
+func (g *Gateway) carryOut(ctx context.Context, tx *sqlx.Tx, e *effects, o *orderRow, p *paymentRow, others map[string]*orderRow, d Decision, w Word,
+	plan providers.LookupPlan, now time.Time) ([]string, error) {
+	fromPayment := p.Status
 	if w.Lookup != nil {
 		p.LastLookupAt, p.LastLookupOutcome, p.Lookups = &now, string(w.Notice.Outcome), p.Lookups+1
 	}
@@ -142,24 +154,21 @@ func (g *Gateway) carryOut(ctx context.Context, tx *sqlx.Tx, e *effects, o *orde
 	if d.InDoubt || d.To != "" || w.Source.authoritative() {
 		p.InDoubt = d.InDoubt
 	}
-	if n := w.Notice; w.Source != SourceReturn && !d.Mismatch && (d.To != "" || p.Status == PaymentPending) {
+	if n := w.Notice; w.Source != SourceReturn && (d.To != "" || p.Status == PaymentPending && !d.Mismatch) {
 		p.Code, p.Reason = n.Code, string(n.Reason)
 		if n.Transaction != "" {
 			p.ProviderTransaction = n.Transaction
 		}
 	}
 	var events []string
-	orderMoved := false
 	switch d.To {
 	case PaymentSucceeded:
 		g.succeed(e, o, p, d, w, now)
-		orderMoved = d.Allocate > 0
 		events = append(events, "payment.succeeded")
 	case PaymentReversed:
-		if err := g.reverse(ctx, tx, e, o, p, w, now); err != nil {
+		if err := g.reverse(ctx, tx, e, o, p, others, w, now); err != nil {
 			return nil, err
 		}
-		orderMoved = allocated > 0
 		events = append(events, "payment.reversed")
 	case "":
 	default:
@@ -176,12 +185,14 @@ func (g *Gateway) carryOut(ctx context.Context, tx *sqlx.Tx, e *effects, o *orde
 	if p.Status != fromPayment {
 		e.history = append(e.history, historyRow{p.ID, fromPayment, p.Status, string(w.Source), "", detailOf(d, w), now})
 	}
-	if orderMoved {
-		e.orderChanges = append(e.orderChanges, orderChange{*o, fromOrder, liveStatus(o.Status)})
-		if o.Status != fromOrder {
-			e.history = append(e.history, historyRow{o.ID, fromOrder, o.Status, string(w.Source), "", "", now})
+	for _, c := range e.orderChanges {
+		if c.ID == o.ID {
+			events = append(events, orderEvent(c))
+			continue
 		}
-		events = append(events, orderEvent(o.Status))
+		if err := g.announce(ctx, tx, e, others[c.ID], nil, []string{orderEvent(c)}, now); err != nil {
+			return nil, err
+		}
 	}
 	if d.Surplus > 0 {
 		events = append(events, "order.surplus")
@@ -189,13 +200,31 @@ func (g *Gateway) carryOut(ctx context.Context, tx *sqlx.Tx, e *effects, o *orde
 	return events, nil
 }
 
-func orderEvent(status string) string {
-	switch status {
-	case OrderOpen:
-		return "order.partly_paid"
-	default:
-		return "order." + status
+// changeOrder lists an order as changed, with its history where the state is another.
+func (e *effects) changeOrder(o *orderRow, from string, src Source, actor string, now time.Time) {
+	e.orderChanges = append(e.orderChanges, orderChange{*o, from, liveStatus(o.Status)})
+	if o.Status != from {
+		e.history = append(e.history, historyRow{o.ID, from, o.Status, string(src), actor, "", now})
 	}
+}
+
+// payInto lets an amount of a payment pay an order; n tells several allocations of the two apart. The order must be locked,
+// and owe at least that much.
+func (e *effects) payInto(o *orderRow, p *paymentRow, n int, amount vnd.Amount, now time.Time) {
+	e.allocations = append(e.allocations, allocationRow{p.ID, o.ID, n, amount, now})
+	p.AllocatedAmount += amount
+	o.PaidAmount += amount
+	if o.PaidAmount == o.Amount {
+		o.Status, o.SettledAt = OrderPaid, &now
+	}
+}
+
+// orderEvent names what a payment did to an order: its new state, or that another part of it is paid.
+func orderEvent(c orderChange) string {
+	if c.Status == OrderOpen || c.Status == c.From {
+		return "order.partly_paid"
+	}
+	return "order." + c.Status
 }
 
 func detailOf(d Decision, w Word) string {
@@ -213,8 +242,9 @@ func (g *Gateway) succeed(e *effects, o *orderRow, p *paymentRow, d Decision, w 
 	if paidAt.IsZero() {
 		paidAt = now
 	}
+	fromOrder := o.Status
 	channel, rule := channelOf(p, w.Notice.Payer != nil)
-	p.Status, p.ReceivedAmount, p.AllocatedAmount = PaymentSucceeded, d.Received, d.Allocate
+	p.Status, p.ReceivedAmount = PaymentSucceeded, d.Received
 	p.PaidAt, p.RecordedAt, p.Channel, p.ChannelRule, p.InDoubt = &paidAt, &now, &channel, &rule, false
 	move := func(leg, from string, m moveRow) {
 		m.CauseType, m.CauseID, m.Leg, m.FromAccount, m.ToAccount = "payment", p.ID, leg, from, clearing(*p.AccountID)
@@ -222,45 +252,14 @@ func (g *Gateway) succeed(e *effects, o *orderRow, p *paymentRow, d Decision, w 
 		e.moves = append(e.moves, m)
 	}
 	if d.Allocate > 0 {
-		e.allocations = append(e.allocations, allocationRow{p.ID, o.ID, 0, d.Allocate, now})
 		move("allocated", payerAccount, moveRow{Amount: d.Allocate})
-		o.PaidAmount += d.Allocate
+		e.payInto(o, p, 0, d.Allocate, now)
+		o.Late = o.Late || d.OrderTo != "" && (d.Late || paidAt.After(o.ExpiresAt))
+		e.changeOrder(o, fromOrder, w.Source, "", now)
 	}
 	if d.Surplus > 0 {
 		move("surplus", surplusOf(p.ID), moveRow{Amount: d.Surplus})
 	}
-	if d.OrderTo != "" {
-		o.Status, o.Late, o.SettledAt = d.OrderTo, d.Late || paidAt.After(o.ExpiresAt), &now
-	}
-}
-
-func (g *Gateway) reverse(ctx context.Context, tx *sqlx.Tx, e *effects, o *orderRow, p *paymentRow, w Word, now time.Time) error {
-	e.reversals = append(e.reversals, reversalRow{p.ID, string(w.Source), now, now})
-	back := func(leg, to string, m moveRow) {
-		m.CauseType, m.CauseID, m.Leg, m.FromAccount, m.ToAccount = "reversal", p.ID, leg, clearing(*p.AccountID), to
-		m.AccountID, m.EffectiveAt, m.RecordedAt = p.AccountID, now, now
-		e.moves = append(e.moves, m)
-	}
-	if p.AllocatedAmount > 0 {
-		back("allocated", payerAccount, moveRow{Amount: p.AllocatedAmount})
-		o.PaidAmount -= p.AllocatedAmount
-		if o.Status != OrderOpen && o.Status != OrderExpired {
-			taken, err := newerLive(ctx, tx, o.ID)
-			if err != nil {
-				return err
-			}
-			o.Status = OrderOpen
-			if taken || !now.Before(o.ExpiresAt) {
-				o.Status = OrderExpired
-			}
-		}
-		o.SettledAt, o.RefundedAmount = nil, 0
-	}
-	if s := p.ReceivedAmount - p.AllocatedAmount; s > 0 {
-		back("surplus", surplusOf(p.ID), moveRow{Amount: s})
-	}
-	p.Status, p.AllocatedAmount = PaymentReversed, 0
-	return nil
 }
 
 // whenNext says when the payment is looked up next; nil for a final one unless its success was denied.
@@ -274,33 +273,34 @@ func (g *Gateway) whenNext(p *paymentRow, d Decision, plan providers.LookupPlan,
 	return nil
 }
 
-// announce writes the events, each holding its object as it stands after the change.
-func (g *Gateway) announce(ctx context.Context, tx *sqlx.Tx, e *effects, o *orderRow, p *paymentRow, kinds []string, now time.Time) error {
-	if len(kinds) == 0 {
-		return nil
-	}
-	lines, payments, err := partsOf(ctx, tx, o.ID)
-	if err != nil {
-		return err
-	}
-	return g.tell(e, o, p, lines, payments, kinds, now)
-}
-
-// tell writes the events of an order whose lines and payments are at hand.
-func (g *Gateway) tell(e *effects, o *orderRow, p *paymentRow, lines []lineRow, payments []paymentRow, kinds []string, now time.Time) error {
-	for i := range payments {
-		if payments[i].ID == p.ID {
-			payments[i] = *p
+// announce writes the events, each holding its object as it stands after the change: an order's events the order, any other
+// what it is about.
+func (g *Gateway) announce(ctx context.Context, tx *sqlx.Tx, e *effects, o *orderRow, about any, kinds []string, now time.Time) error {
+	var belongs *parts
+	if slices.ContainsFunc(kinds, ofOrder) {
+		var err error
+		if belongs, err = partsOf(ctx, tx, o.ID); err != nil {
+			return err
 		}
 	}
-	view, err := g.viewOrder(o, lines, payments)
-	if err != nil {
-		return err
-	}
+	return g.tell(e, o, about, belongs, kinds, now)
+}
+
+func ofOrder(kind string) bool { return strings.HasPrefix(kind, "order.") }
+
+// tell writes the events where what belongs to the order is at hand (it may be nil where no event is the order's).
+func (g *Gateway) tell(e *effects, o *orderRow, about any, belongs *parts, kinds []string, now time.Time) error {
+	var view *OrderView
 	for _, k := range kinds {
-		var data any = view
-		if k[:8] == "payment." {
-			data = viewPayment(p)
+		data := about
+		if ofOrder(k) {
+			if view == nil {
+				var err error
+				if view, err = g.viewOrder(o, belongs.after(o, e)); err != nil {
+					return err
+				}
+			}
+			data = view.public()
 		}
 		row, err := event(k, o, data, now)
 		if err != nil {

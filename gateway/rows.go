@@ -29,6 +29,7 @@ type orderRow struct {
 	ReturnURL      string            `json:"return_url" db:"return_url"`
 	Supersedes     *string           `json:"supersedes" db:"supersedes"`
 	Metadata       map[string]string `json:"metadata" db:"-"`
+	PricedOn       *string           `json:"priced_on" db:"priced_on"`
 	CreatedAt      time.Time         `json:"created_at" db:"created_at"`
 	ExpiresAt      time.Time         `json:"expires_at" db:"expires_at"`
 	SettledAt      *time.Time        `json:"settled_at" db:"settled_at"`
@@ -81,7 +82,10 @@ type paymentRow struct {
 	RequestedAmount     vnd.Amount       `json:"requested_amount" db:"requested_amount"`
 	ReceivedAmount      vnd.Amount       `json:"received_amount" db:"received_amount"`
 	AllocatedAmount     vnd.Amount       `json:"allocated_amount" db:"allocated_amount"`
-	ReservedAmount      vnd.Amount       `json:"reserved_amount" db:"reserved_amount"`
+	ReservedAmount      vnd.Amount       `json:"reserved_amount" db:"reserved_amount"`   // refunds asked for and not rejected
+	ReservedSurplus     vnd.Amount       `json:"reserved_surplus" db:"reserved_surplus"` // of it, out of surplus
+	RefundedAmount      vnd.Amount       `json:"refunded_amount" db:"refunded_amount"`
+	RefundedSurplus     vnd.Amount       `json:"refunded_surplus" db:"refunded_surplus"`
 	Method              string           `json:"method" db:"method"`
 	InitiatedBy         string           `json:"initiated_by" db:"initiated_by"`
 	Place               string           `json:"place" db:"place"`
@@ -105,6 +109,59 @@ type paymentRow struct {
 	Lookups             int              `json:"lookups" db:"lookups"`
 }
 
+type refundRow struct {
+	ID                  string     `json:"id" db:"id"`
+	PaymentID           string     `json:"payment_id" db:"payment_id"`
+	OrderID             string     `json:"order_id" db:"order_id"` // whose allocated money it takes; the payment's own where it takes none
+	AccountID           *string    `json:"account_id" db:"account_id"`
+	Status              string     `json:"status" db:"status"`
+	Amount              vnd.Amount `json:"amount" db:"amount"`
+	SurplusPart         vnd.Amount `json:"surplus_part" db:"surplus_part"`
+	AllocatedPart       vnd.Amount `json:"allocated_part" db:"allocated_part"`
+	Reason              string     `json:"reason" db:"reason"`
+	Manual              bool       `json:"manual" db:"manual"`
+	ProviderReference   string     `json:"provider_reference" db:"provider_reference"`
+	ProviderTransaction string     `json:"provider_transaction" db:"provider_transaction"`
+	Code                string     `json:"code" db:"code"`
+	RequestedBy         string     `json:"requested_by" db:"requested_by"`
+	RequestedAt         time.Time  `json:"requested_at" db:"requested_at"`
+	DecidedBy           *string    `json:"decided_by" db:"decided_by"`
+	DecidedAt           *time.Time `json:"decided_at" db:"decided_at"`
+	SubmittedAt         *time.Time `json:"submitted_at" db:"submitted_at"`
+	Sends               int        `json:"sends" db:"sends"`
+	InDoubt             bool       `json:"in_doubt" db:"in_doubt"`
+	EffectiveAt         *time.Time `json:"effective_at" db:"effective_at"`
+	RecordedAt          *time.Time `json:"recorded_at" db:"recorded_at"`
+	NextLookupAt        *time.Time `json:"next_lookup_at" db:"next_lookup_at"`
+	Lookups             int        `json:"lookups" db:"lookups"`
+	LastLookupAt        *time.Time `json:"last_lookup_at" db:"last_lookup_at"`
+}
+
+// applicationRow is surplus proposed for another order.
+type applicationRow struct {
+	ID         string     `json:"id" db:"id"`
+	PaymentID  string     `json:"payment_id" db:"payment_id"`
+	OrderID    string     `json:"order_id" db:"order_id"`
+	Amount     vnd.Amount `json:"amount" db:"amount"`
+	Status     string     `json:"status" db:"status"`
+	Note       string     `json:"note" db:"note"`
+	ProposedBy string     `json:"proposed_by" db:"proposed_by"`
+	ProposedAt time.Time  `json:"proposed_at" db:"proposed_at"`
+	DecidedBy  *string    `json:"decided_by" db:"decided_by"`
+	DecidedAt  *time.Time `json:"decided_at" db:"decided_at"`
+}
+
+// receiptRow is what the agency's own e-receipt service issued; feegate issues none.
+type receiptRow struct {
+	OrderID    string    `json:"order_id" db:"order_id"`
+	Kind       string    `json:"kind" db:"kind"`
+	Series     string    `json:"series" db:"series"`
+	Number     string    `json:"number" db:"number"`
+	PDFSHA256  string    `json:"pdf_sha256" db:"pdf_sha256"`
+	RecordedBy string    `json:"recorded_by" db:"recorded_by"`
+	RecordedAt time.Time `json:"recorded_at" db:"recorded_at"`
+}
+
 type allocationRow struct {
 	PaymentID  string     `json:"payment_id"`
 	OrderID    string     `json:"order_id"`
@@ -118,6 +175,18 @@ type reversalRow struct {
 	Source      string    `json:"source"`
 	EffectiveAt time.Time `json:"effective_at"`
 	RecordedAt  time.Time `json:"recorded_at"`
+}
+
+// auditRow is what a person did about money, written with the deed: neither is there without the other.
+type auditRow struct {
+	RecordedAt time.Time         `json:"recorded_at"`
+	ActorKind  string            `json:"actor_kind"`
+	Actor      string            `json:"actor"`
+	Action     string            `json:"action"`
+	Object     string            `json:"object"`
+	Address    string            `json:"address"`
+	RequestID  string            `json:"request_id"`
+	Detail     map[string]string `json:"detail"`
 }
 
 type historyRow struct {
@@ -181,5 +250,15 @@ type orderChange struct {
 
 type paymentChange struct {
 	paymentRow
+	From string `json:"from_status"`
+}
+
+type refundChange struct {
+	refundRow
+	From string `json:"from_status"`
+}
+
+type applicationChange struct {
+	applicationRow
 	From string `json:"from_status"`
 }

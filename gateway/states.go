@@ -61,6 +61,7 @@ func PaymentTransitions() []Transition {
 func RefundTransitions() []Transition {
 	return []Transition{
 		{RefundRequested, RefundApproved}, {RefundRequested, RefundRejected}, {RefundApproved, RefundSubmitted},
+		{RefundApproved, RefundRejected}, // before it is sent: by a person, or since its payment was reversed
 		{RefundSubmitted, RefundSucceeded}, {RefundSubmitted, RefundFailed}, {RefundFailed, RefundSubmitted}, {RefundFailed, RefundRejected},
 	}
 }

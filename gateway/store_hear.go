@@ -2,9 +2,7 @@ package gateway
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"slices"
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
@@ -54,31 +52,31 @@ func (g *Gateway) hearBatch(ctx context.Context, tx *sqlx.Tx, batch []*waiting[*
 	for _, w := range batch {
 		accounts, references = append(accounts, w.work.word.AccountID), append(references, w.work.word.Notice.Reference)
 	}
-	orders, err := lockOrders(ctx, tx, accounts, references)
+	orders, ids, err := ordersOf(ctx, tx, accounts, references)
 	if err != nil {
 		return batch, nil, err
 	}
-	parts, err := lockParts(ctx, tx, orders)
+	belongs, err := partsOfAll(ctx, tx, ids)
 	if err != nil {
 		return batch, nil, err
 	}
 	type name struct{ account, reference string }
 	byName := map[name]*paymentRow{}
-	for _, of := range parts {
+	for _, of := range belongs {
 		for i := range of.payments {
 			if p := &of.payments[i]; p.AccountID != nil {
 				byName[name{*p.AccountID, p.ProviderReference}] = p
 			}
 		}
 	}
-	e, at := &effects{}, g.now()
+	all, at := &effects{}, g.now()
 	taken := map[string]bool{}
 	for _, w := range batch {
 		word := w.work.word
 		stored := byName[name{word.AccountID, word.Notice.Reference}]
 		if stored == nil {
 			w.work.verdict = providers.VerdictUnknownPayment
-			if err := g.keepRaw(e, word, "", providers.VerdictUnknownPayment); err != nil {
+			if err := g.keepRaw(all, word, "", providers.VerdictUnknownPayment); err != nil {
 				return batch, nil, err
 			}
 			now = append(now, w)
@@ -90,69 +88,40 @@ func (g *Gateway) hearBatch(ctx context.Context, tx *sqlx.Tx, batch []*waiting[*
 		}
 		taken[stored.OrderID] = true
 		now = append(now, w)
+		e := &effects{}
 		if word.Lookup != nil {
 			e.lookups = append(e.lookups, *word.Lookup)
 		}
-		o, of, p := orders[stored.OrderID], parts[stored.OrderID], *stored
+		o, p := orders[stored.OrderID], *stored
 		var events []string
-		if w.work.verdict, events, err = g.judged(ctx, tx, e, o, &p, word); err != nil {
+		if w.work.verdict, events, err = g.judged(ctx, tx, e, o, &p, nil, word); err != nil {
 			return batch, nil, err
 		}
-		if err := g.tell(e, o, &p, of.lines, of.payments, events, at); err != nil {
+		if err := g.tell(e, o, viewPayment(&p), belongs[o.ID], events, at); err != nil {
 			return batch, nil, err
 		}
+		all.add(e)
 	}
-	return now, later, e.write(ctx, tx)
+	return now, later, all.write(ctx, tx)
 }
 
-// orderParts are the lines and payments of one order.
-type orderParts struct {
-	lines    []lineRow
-	payments []paymentRow
-}
-
-// lockOrders locks the orders of some payments, in the order of their ids.
-func lockOrders(ctx context.Context, tx *sqlx.Tx, accounts, references []string) (map[string]*orderRow, error) {
+// ordersOf locks the orders of some payments, in the order of their ids, then all payments of those orders.
+func ordersOf(ctx context.Context, tx *sqlx.Tx, accounts, references []string) (map[string]*orderRow, []string, error) {
 	var rows []scannedOrder
 	if err := tx.SelectContext(ctx, &rows, `SELECT `+orderColumns+` FROM orders WHERE id IN (SELECT p.order_id FROM unnest($1::text[], $2::text[]) AS w(account, reference)
 		JOIN payments p ON p.account_id = w.account AND p.provider_reference = w.reference) ORDER BY id FOR UPDATE`, pq.Array(accounts), pq.Array(references)); err != nil {
-		return nil, fmt.Errorf("locking orders: %w", err)
+		return nil, nil, fmt.Errorf("locking orders: %w", err)
 	}
-	orders := make(map[string]*orderRow, len(rows))
+	orders, ids := make(map[string]*orderRow, len(rows)), make([]string, 0, len(rows))
 	for i := range rows {
 		o, err := rows[i].row()
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		orders[o.ID] = o
+		orders[o.ID], ids = o, append(ids, o.ID)
 	}
-	return orders, nil
-}
-
-// lockParts locks the payments of locked orders and reads their lines.
-func lockParts(ctx context.Context, tx *sqlx.Tx, orders map[string]*orderRow) (map[string]*orderParts, error) {
-	ids, parts := make(pq.StringArray, 0, len(orders)), make(map[string]*orderParts, len(orders))
-	for id := range orders {
-		ids, parts[id] = append(ids, id), &orderParts{}
+	if _, err := tx.ExecContext(ctx, `SELECT FROM payments WHERE order_id = ANY ($1) ORDER BY id FOR UPDATE`, pq.Array(ids)); err != nil {
+		return nil, nil, fmt.Errorf("locking payments: %w", err)
 	}
-	slices.Sort(ids)
-	var payments []paymentRow
-	if err := tx.SelectContext(ctx, &payments, `SELECT `+paymentColumns+` FROM payments WHERE order_id = ANY ($1) ORDER BY order_id, created_at, id FOR UPDATE`, ids); err != nil {
-		return nil, fmt.Errorf("locking payments: %w", err)
-	}
-	for _, p := range payments {
-		parts[p.OrderID].payments = append(parts[p.OrderID].payments, p)
-	}
-	var raw string
-	if err := tx.QueryRowxContext(ctx, `SELECT coalesce(json_agg(l ORDER BY order_id, n), '[]')::text FROM order_lines l WHERE order_id = ANY ($1)`, ids).Scan(&raw); err != nil {
-		return nil, fmt.Errorf("reading the lines of orders: %w", err)
-	}
-	var lines []lineRow
-	if err := json.Unmarshal([]byte(raw), &lines); err != nil {
-		return nil, fmt.Errorf("reading the lines of orders: %w", err)
-	}
-	for _, l := range lines {
-		parts[l.OrderID].lines = append(parts[l.OrderID].lines, l)
-	}
-	return parts, nil
+	return orders, ids, nil
 }

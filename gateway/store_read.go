@@ -32,10 +32,11 @@ func (c Caller) sees() (source string, agencies any) {
 }
 
 const orderColumns = `id, client_id, source_system, mode, reference, dossier_code, procedure_code, agency_code, filing_mode, status, amount,
-	paid_amount, refunded_amount, late, return_url, supersedes, metadata::text AS metadata, array_to_json(kinds)::text AS kinds, created_at, expires_at, settled_at`
+	paid_amount, refunded_amount, late, return_url, supersedes, metadata::text AS metadata, array_to_json(kinds)::text AS kinds,
+	to_char(priced_on, 'YYYY-MM-DD') AS priced_on, created_at, expires_at, settled_at`
 
 const paymentColumns = `id, order_id, account_id, provider, provider_reference, status, mode, requested_amount, received_amount,
-	allocated_amount, reserved_amount, method, initiated_by, place, channel, channel_rule, locale, payer_ip, description, redirect,
+	allocated_amount, reserved_amount, reserved_surplus, refunded_amount, refunded_surplus, method, initiated_by, place, channel, channel_rule, locale, payer_ip, description, redirect,
 	provider_transaction, code, reason, in_doubt, created_at, expires_at, paid_at, recorded_at, next_lookup_at, last_lookup_at,
 	last_lookup_outcome, lookups`
 
@@ -137,22 +138,64 @@ func lockOrder(ctx context.Context, tx *sqlx.Tx, c Caller, id string) (*orderRow
 	return oneOrder(ctx, tx, `id = $1 AND `+visible("", 2)+` FOR UPDATE`, id, source, agencies)
 }
 
-// partsOf reads an order's lines and payments.
-func partsOf(ctx context.Context, x sqlx.QueryerContext, orderID string) ([]lineRow, []paymentRow, error) {
-	var raw string
-	err := x.QueryRowxContext(ctx, `SELECT coalesce(json_agg(l ORDER BY n), '[]')::text FROM order_lines l WHERE order_id = $1`, orderID).Scan(&raw)
+// partsOf reads what belongs to an order.
+func partsOf(ctx context.Context, x sqlx.QueryerContext, orderID string) (*parts, error) {
+	all, err := partsOfAll(ctx, x, []string{orderID})
 	if err != nil {
-		return nil, nil, fmt.Errorf("reading the lines of %s: %w", orderID, err)
+		return nil, err
 	}
-	var lines []lineRow
-	if err := json.Unmarshal([]byte(raw), &lines); err != nil {
-		return nil, nil, fmt.Errorf("reading the lines of %s: %w", orderID, err)
+	return all[orderID], nil
+}
+
+// partsOfAll reads what belongs to each of the orders, in one round trip however many they are.
+func partsOfAll(ctx context.Context, x sqlx.QueryerContext, orderIDs []string) (map[string]*parts, error) {
+	all := make(map[string]*parts, len(orderIDs))
+	for _, id := range orderIDs {
+		all[id] = &parts{}
 	}
-	var payments []paymentRow
-	if err := sqlx.SelectContext(ctx, x, &payments, `SELECT `+paymentColumns+` FROM payments WHERE order_id = $1 ORDER BY created_at, id`, orderID); err != nil {
-		return nil, nil, fmt.Errorf("reading the payments of %s: %w", orderID, err)
+	var lines, payments, refunds, receipts, applied []byte
+	err := x.QueryRowxContext(ctx, `SELECT (SELECT json_agg(l ORDER BY n) FROM order_lines l WHERE order_id = ANY ($1)),
+		(SELECT json_agg(p ORDER BY created_at, id) FROM payments p WHERE order_id = ANY ($1)),
+		(SELECT json_agg(r ORDER BY requested_at, id) FROM refunds r WHERE order_id = ANY ($1)),
+		(SELECT json_agg(r ORDER BY recorded_at, kind, series, number) FROM receipts r WHERE order_id = ANY ($1)),
+		(SELECT json_agg(a ORDER BY a.recorded_at, a.n) FROM allocations a JOIN payments p ON p.id = a.payment_id
+			WHERE a.order_id = ANY ($1) AND p.order_id <> a.order_id)`, pq.Array(orderIDs)).Scan(&lines, &payments, &refunds, &receipts, &applied)
+	if err == nil {
+		err = errors.Join(
+			deal(lines, func(r lineRow) string { return r.OrderID }, func(id string, r lineRow) { all[id].lines = append(all[id].lines, r) }),
+			deal(payments, func(r paymentRow) string { return r.OrderID }, func(id string, r paymentRow) { all[id].payments = append(all[id].payments, r) }),
+			deal(refunds, func(r refundRow) string { return r.OrderID }, func(id string, r refundRow) { all[id].refunds = append(all[id].refunds, r) }),
+			deal(receipts, func(r receiptRow) string { return r.OrderID }, func(id string, r receiptRow) { all[id].receipts = append(all[id].receipts, r) }),
+			deal(applied, func(r allocationRow) string { return r.OrderID }, func(id string, r allocationRow) { all[id].applied = append(all[id].applied, r) }))
 	}
-	return lines, payments, nil
+	if err != nil {
+		return nil, fmt.Errorf("reading what belongs to an order: %w", err)
+	}
+	return all, nil
+}
+
+// deal hands the rows of a JSON list out to their orders; no list is no rows.
+func deal[T any](raw []byte, order func(T) string, give func(string, T)) error {
+	if raw == nil {
+		return nil
+	}
+	var rows []T
+	if err := json.Unmarshal(raw, &rows); err != nil {
+		return err
+	}
+	for _, r := range rows {
+		give(order(r), r)
+	}
+	return nil
+}
+
+// historyOf reads every change of state of an object.
+func historyOf(ctx context.Context, x sqlx.QueryerContext, id string) ([]HistoryView, error) {
+	var h []HistoryView
+	if err := sqlx.SelectContext(ctx, x, &h, `SELECT from_status, to_status, source, detail, recorded_at FROM history WHERE object_id = $1 ORDER BY id`, id); err != nil {
+		return nil, fmt.Errorf("reading the history of %s: %w", id, err)
+	}
+	return h, nil
 }
 
 // Order gives an order that the caller may see, with its lines and payments.
@@ -162,39 +205,29 @@ func (g *Gateway) Order(ctx context.Context, c Caller, id string) (*OrderView, e
 	if err != nil {
 		return nil, err
 	}
-	lines, payments, err := partsOf(ctx, g.db, id)
+	belongs, err := partsOf(ctx, g.db, id)
 	if err != nil {
 		return nil, err
 	}
-	return g.viewOrder(o, lines, payments)
+	return g.viewOrder(o, belongs)
 }
 
 // Payment gives a payment that the caller may see, with its history.
 func (g *Gateway) Payment(ctx context.Context, c Caller, id string) (*PaymentView, error) {
-	source, agencies := c.sees()
-	var p paymentRow
-	err := g.db.GetContext(ctx, &p, `SELECT `+paymentColumns+` FROM payments WHERE id = $1
-		AND EXISTS (SELECT FROM orders o WHERE o.id = order_id AND `+visible("o.", 2)+`)`, id, source, agencies)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, &Problem{Name: ProblemNotFound, Detail: "there is no such payment"}
-	}
+	p, err := g.visiblePayment(ctx, c, id)
 	if err != nil {
-		return nil, fmt.Errorf("reading payment %s: %w", id, err)
+		return nil, err
 	}
-	v := viewPayment(&p)
-	rows, err := g.db.QueryContext(ctx, `SELECT from_status, to_status, source, detail, recorded_at FROM history WHERE object_id = $1 ORDER BY id`, id)
+	v := viewPayment(p)
+	if v.History, err = historyOf(ctx, g.db, id); err != nil {
+		return nil, err
+	}
+	refunds, err := refundsOf(ctx, g.db, id)
 	if err != nil {
-		return nil, fmt.Errorf("reading the history of %s: %w", id, err)
+		return nil, err
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var h HistoryView
-		if err := rows.Scan(&h.From, &h.To, &h.Source, &h.Detail, &h.RecordedAt); err != nil {
-			return nil, fmt.Errorf("reading the history of %s: %w", id, err)
-		}
-		v.History = append(v.History, h)
-	}
-	return &v, rows.Err()
+	v.Refunds = viewRefunds(refunds)
+	return &v, nil
 }
 
 func (g *Gateway) orderByReference(ctx context.Context, client, reference string) (string, error) {
@@ -224,4 +257,18 @@ func newerLive(ctx context.Context, x sqlx.QueryerContext, orderID string) (bool
 	err := x.QueryRowxContext(ctx, `SELECT EXISTS (SELECT FROM order_lines mine JOIN order_lines l USING (source_system, dossier_code, fee_code, purpose)
 		WHERE mine.order_id = $1 AND l.order_id <> $1 AND l.live)`, orderID).Scan(&found)
 	return found, err
+}
+
+// receivedOn is the day a dossier was received as the procedure-handling system told it; "" where it told none.
+func (g *Gateway) receivedOn(ctx context.Context, source, dossier string) (string, error) {
+	var day string
+	err := g.db.GetContext(ctx, &day, `SELECT to_char(received_on, 'YYYY-MM-DD') FROM dossiers WHERE source_system = $1 AND dossier_code = $2 ORDER BY n DESC LIMIT 1`,
+		source, dossier)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("reading dossier %s: %w", dossier, err)
+	}
+	return day, nil
 }

@@ -27,9 +27,16 @@ type effects struct {
 	outbox      []outboxRow
 	callbacks   []callbackRow
 	lookups     []lookupRow
+	refunds     []refundRow
+	receipts    []receiptRow
+	audit       []auditRow
 
-	orderChanges   []orderChange
-	paymentChanges []paymentChange
+	applications []applicationRow
+
+	orderChanges       []orderChange
+	paymentChanges     []paymentChange
+	refundChanges      []refundChange
+	applicationChanges []applicationChange
 }
 
 // add takes in the effects of another decision, to be written by the same statement.
@@ -39,7 +46,10 @@ func (e *effects) add(o *effects) {
 	e.reversals, e.history = append(e.reversals, o.reversals...), append(e.history, o.history...)
 	e.moves, e.outbox = append(e.moves, o.moves...), append(e.outbox, o.outbox...)
 	e.callbacks, e.lookups = append(e.callbacks, o.callbacks...), append(e.lookups, o.lookups...)
+	e.refunds, e.receipts, e.applications = append(e.refunds, o.refunds...), append(e.receipts, o.receipts...), append(e.applications, o.applications...)
 	e.orderChanges, e.paymentChanges = append(e.orderChanges, o.orderChanges...), append(e.paymentChanges, o.paymentChanges...)
+	e.audit = append(e.audit, o.audit...)
+	e.refundChanges, e.applicationChanges = append(e.refundChanges, o.refundChanges...), append(e.applicationChanges, o.applicationChanges...)
 }
 
 // errStale says that a guarded update did not hit its row: somebody else was faster. Read again and judge again.
@@ -74,22 +84,37 @@ const changeLines = `UPDATE order_lines l SET live = g.live FROM json_to_records
 	WHERE l.order_id = g.id AND l.live <> g.live RETURNING 1`
 
 const changePayments = `UPDATE payments p SET status = d.status, received_amount = d.received_amount, allocated_amount = d.allocated_amount,
-	reserved_amount = d.reserved_amount, channel = d.channel, channel_rule = d.channel_rule, redirect = coalesce(d.redirect, p.redirect),
+	reserved_amount = d.reserved_amount, reserved_surplus = d.reserved_surplus, refunded_amount = d.refunded_amount,
+	refunded_surplus = d.refunded_surplus, channel = d.channel, channel_rule = d.channel_rule, redirect = coalesce(d.redirect, p.redirect),
 	provider_transaction = d.provider_transaction, code = d.code, reason = d.reason, in_doubt = d.in_doubt, paid_at = d.paid_at,
 	recorded_at = d.recorded_at, next_lookup_at = d.next_lookup_at, last_lookup_at = d.last_lookup_at,
 	last_lookup_outcome = d.last_lookup_outcome, lookups = d.lookups, lookup_lease_until = NULL
 	FROM json_populate_recordset(NULL::payments, $%[1]d) d, json_to_recordset($%[1]d) AS g(id text, from_status text)
 	WHERE p.id = d.id AND g.id = d.id AND p.status = g.from_status RETURNING 1`
 
+const changeRefunds = `UPDATE refunds r SET status = d.status, provider_reference = d.provider_reference, provider_transaction = d.provider_transaction,
+	code = d.code, decided_by = d.decided_by, decided_at = d.decided_at, submitted_at = d.submitted_at, sends = d.sends, in_doubt = d.in_doubt,
+	effective_at = d.effective_at, recorded_at = d.recorded_at, next_lookup_at = d.next_lookup_at, lookups = d.lookups,
+	last_lookup_at = d.last_lookup_at, lookup_lease_until = NULL
+	FROM json_populate_recordset(NULL::refunds, $%[1]d) d, json_to_recordset($%[1]d) AS g(id text, from_status text)
+	WHERE r.id = d.id AND g.id = d.id AND r.status = g.from_status RETURNING 1`
+
+const changeApplications = `UPDATE surplus_applications a SET status = d.status, decided_by = d.decided_by, decided_at = d.decided_at
+	FROM json_populate_recordset(NULL::surplus_applications, $%[1]d) d, json_to_recordset($%[1]d) AS g(id text, from_status text)
+	WHERE a.id = d.id AND g.id = d.id AND a.status = g.from_status RETURNING 1`
+
 func (e *effects) sections() []section {
 	return []section{
 		insertInto("idempotency_keys", e.keys), insertInto("orders", e.orders), insertInto("order_lines", e.lines), insertInto("payers", e.payers),
 		insertInto("payments", e.payments), insertInto("allocations", e.allocations), insertInto("reversals", e.reversals),
 		insertInto("history", e.history), insertInto("moves", e.moves), insertInto("outbox", e.outbox),
-		insertInto("callbacks", e.callbacks), insertInto("lookups", e.lookups),
+		insertInto("callbacks", e.callbacks), insertInto("lookups", e.lookups), insertInto("refunds", e.refunds),
+		insertInto("receipts", e.receipts), insertInto("audit", e.audit), insertInto("surplus_applications", e.applications),
 		{"order_changes", changeOrders, e.orderChanges, len(e.orderChanges)},
 		{"line_changes", changeLines, e.orderChanges, -len(e.orderChanges)}, // any number of lines may change
 		{"payment_changes", changePayments, e.paymentChanges, len(e.paymentChanges)},
+		{"refund_changes", changeRefunds, e.refundChanges, len(e.refundChanges)},
+		{"application_changes", changeApplications, e.applicationChanges, len(e.applicationChanges)},
 	}
 }
 

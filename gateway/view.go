@@ -3,6 +3,7 @@ package gateway
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"feegate/gateway/vnd"
@@ -28,8 +29,64 @@ type OrderView struct {
 	Metadata       map[string]string `json:"metadata"`
 	CreatedAt      time.Time         `json:"created_at"`
 	ExpiresAt      time.Time         `json:"expires_at"`
+	PricedOn       *string           `json:"priced_on,omitempty"`
 	Lines          []lineView        `json:"lines"`
 	Payments       []PaymentView     `json:"payments"`
+	Refunds        []RefundView      `json:"refunds"`
+	Receipts       []ReceiptView     `json:"receipts"`
+	Applied        []AppliedView     `json:"applied,omitempty"` // other orders' surplus that pays this one
+}
+
+// AppliedView is surplus of another order's payment that pays this order.
+type AppliedView struct {
+	Payment    string     `json:"payment"`
+	Amount     vnd.Amount `json:"amount"`
+	RecordedAt time.Time  `json:"recorded_at"`
+}
+
+// parts is what belongs to one order.
+type parts struct {
+	lines    []lineRow
+	payments []paymentRow
+	refunds  []refundRow
+	receipts []receiptRow
+	applied  []allocationRow
+}
+
+// after lays what is about to be written over what was read, so that an event holds its object as it will stand.
+func (b *parts) after(o *orderRow, e *effects) *parts {
+	for _, p := range e.payments {
+		b.payments = lay(b.payments, p, p.OrderID == o.ID, func(q paymentRow) bool { return q.ID == p.ID })
+	}
+	for _, c := range e.paymentChanges {
+		b.payments = lay(b.payments, c.paymentRow, c.OrderID == o.ID, func(q paymentRow) bool { return q.ID == c.ID })
+	}
+	for _, r := range e.refunds {
+		b.refunds = lay(b.refunds, r, r.OrderID == o.ID, func(q refundRow) bool { return q.ID == r.ID })
+	}
+	for _, c := range e.refundChanges {
+		b.refunds = lay(b.refunds, c.refundRow, c.OrderID == o.ID, func(q refundRow) bool { return q.ID == c.ID })
+	}
+	for _, r := range e.receipts {
+		b.receipts = lay(b.receipts, r, r.OrderID == o.ID, func(q receiptRow) bool { return q == r })
+	}
+	for _, a := range e.allocations {
+		foreign := a.OrderID == o.ID && !slices.ContainsFunc(b.payments, func(q paymentRow) bool { return q.ID == a.PaymentID })
+		b.applied = lay(b.applied, a, foreign, func(q allocationRow) bool { return q == a })
+	}
+	return b
+}
+
+// lay puts a row in place of the one that is the same, or at the end.
+func lay[T any](rows []T, row T, belongs bool, same func(T) bool) []T {
+	if !belongs {
+		return rows
+	}
+	if i := slices.IndexFunc(rows, same); i >= 0 {
+		rows[i] = row
+		return rows
+	}
+	return append(rows, row)
 }
 
 type lineView struct {
@@ -55,6 +112,7 @@ type PaymentView struct {
 	ReceivedAmount      vnd.Amount       `json:"received_amount"`
 	AllocatedAmount     vnd.Amount       `json:"allocated_amount"`
 	SurplusAmount       vnd.Amount       `json:"surplus_amount"`
+	RefundedAmount      vnd.Amount       `json:"refunded_amount"`
 	RefundableAmount    vnd.Amount       `json:"refundable_amount"`
 	Provider            string           `json:"provider"`
 	AccountID           *string          `json:"account_id"`
@@ -69,35 +127,36 @@ type PaymentView struct {
 	RecordedAt          *time.Time       `json:"recorded_at"`
 	Redirect            *json.RawMessage `json:"redirect"`
 	History             []HistoryView    `json:"history,omitempty"`
+	Refunds             []RefundView     `json:"refunds,omitempty"`
 }
 
 // HistoryView is one change of state.
 type HistoryView struct {
-	From       string    `json:"from"`
-	To         string    `json:"to"`
-	Source     string    `json:"source"`
-	Detail     string    `json:"detail,omitempty"`
-	RecordedAt time.Time `json:"recorded_at"`
+	From       string    `json:"from" db:"from_status"`
+	To         string    `json:"to" db:"to_status"`
+	Source     string    `json:"source" db:"source"`
+	Detail     string    `json:"detail,omitempty" db:"detail"`
+	RecordedAt time.Time `json:"recorded_at" db:"recorded_at"`
 }
 
 func viewPayment(p *paymentRow) PaymentView {
-	surplus := p.ReceivedAmount - p.AllocatedAmount
+	surplus := p.ReceivedAmount - p.AllocatedAmount - p.RefundedSurplus
 	refundable := p.ReceivedAmount - p.ReservedAmount
 	if p.Status == PaymentReversed {
 		surplus, refundable = 0, 0
 	}
 	return PaymentView{ID: p.ID, Order: p.OrderID, Status: p.Status, Amount: p.RequestedAmount, RequestedAmount: p.RequestedAmount,
-		ReceivedAmount: p.ReceivedAmount, AllocatedAmount: p.AllocatedAmount, SurplusAmount: surplus, RefundableAmount: refundable,
+		ReceivedAmount: p.ReceivedAmount, AllocatedAmount: p.AllocatedAmount, SurplusAmount: surplus, RefundedAmount: p.RefundedAmount, RefundableAmount: refundable,
 		Provider: p.Provider, AccountID: p.AccountID, ProviderReference: p.ProviderReference, ProviderTransaction: p.ProviderTransaction,
 		Channel: p.Channel, InDoubt: p.InDoubt, Reason: p.Reason, CreatedAt: p.CreatedAt, ExpiresAt: p.ExpiresAt, PaidAt: p.PaidAt,
 		RecordedAt: p.RecordedAt, Redirect: p.Redirect}
 }
 
-func (g *Gateway) viewOrder(o *orderRow, lines []lineRow, payments []paymentRow) (*OrderView, error) {
+func (g *Gateway) viewOrder(o *orderRow, b *parts) (*OrderView, error) {
 	v := &OrderView{ID: o.ID, Status: o.Status, Reference: o.Reference, DossierCode: o.DossierCode, ProcedureCode: o.ProcedureCode,
 		AgencyCode: o.AgencyCode, FilingMode: o.FilingMode, Amount: o.Amount, PaidAmount: o.PaidAmount, RefundedAmount: o.RefundedAmount,
 		Late: o.Late, ReturnURL: o.ReturnURL, Supersedes: o.Supersedes, Metadata: o.Metadata, CreatedAt: o.CreatedAt, ExpiresAt: o.ExpiresAt,
-		Lines: []lineView{}, Payments: []PaymentView{}}
+		PricedOn: o.PricedOn, Lines: []lineView{}, Payments: []PaymentView{}, Refunds: viewRefunds(b.refunds), Receipts: viewReceipts(b.receipts)}
 	if v.Metadata == nil {
 		v.Metadata = map[string]string{}
 	}
@@ -108,14 +167,17 @@ func (g *Gateway) viewOrder(o *orderRow, lines []lineRow, payments []paymentRow)
 		}
 		v.CheckoutURL = u
 	}
-	for _, l := range lines {
+	for _, l := range b.lines {
 		v.Lines = append(v.Lines, lineView{l.FeeCode, l.Kind, l.Name, l.Quantity, l.UnitAmount, l.Gross, append([]Adjustment{}, l.Adjustments...),
 			l.Net, l.Purpose, l.TaxNotice})
 	}
-	for i := range payments {
-		p := viewPayment(&payments[i])
+	for i := range b.payments {
+		p := viewPayment(&b.payments[i])
 		v.SurplusAmount += p.SurplusAmount
 		v.Payments = append(v.Payments, p)
+	}
+	for _, a := range b.applied {
+		v.Applied = append(v.Applied, AppliedView{a.PaymentID, a.Amount, a.RecordedAt})
 	}
 	return v, nil
 }
@@ -148,4 +210,14 @@ func (v *PaymentView) Address() string {
 		return ""
 	}
 	return r.URL
+}
+
+// public is the order as events hold it: without the reasons of refunds, which people wrote.
+func (v *OrderView) public() *OrderView {
+	w := *v
+	w.Refunds = slices.Clone(v.Refunds)
+	for i := range w.Refunds {
+		w.Refunds[i].Reason = ""
+	}
+	return &w
 }

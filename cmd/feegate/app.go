@@ -77,7 +77,7 @@ func (a *app) work(ctx context.Context, every time.Duration) *sync.WaitGroup {
 			}
 		})
 	}
-	for name, job := range map[string]func(context.Context, int) (int, error){"sweep": a.gateway.Sweep, "expire": a.gateway.Expire} {
+	for name, job := range map[string]func(context.Context, int) (int, error){"sweep": a.gateway.Sweep, "refunds": a.gateway.SweepRefunds, "expire": a.gateway.Expire} {
 		wg.Go(func() {
 			ticker := time.NewTicker(every)
 			defer ticker.Stop()

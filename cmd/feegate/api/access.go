@@ -16,6 +16,11 @@ import (
 // may lets a program's key with the scope through ("" = no program), and a person with any of the roles. An auditor may read
 // whatever any person may read.
 func (s *server) may(scope identity.Scope, roles ...identity.Role) gin.HandlerFunc {
+	return s.mayAny([]identity.Scope{scope}, roles...)
+}
+
+// mayAny is may for a call that any of several scopes opens.
+func (s *server) mayAny(scopes []identity.Scope, roles ...identity.Role) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		p, err := s.authenticate(c)
 		if err != nil {
@@ -33,14 +38,14 @@ func (s *server) may(scope identity.Scope, roles ...identity.Role) gin.HandlerFu
 		if len(roles) > 0 && c.Request.Method == http.MethodGet {
 			allowed = append(slices.Clone(roles), identity.Auditor)
 		}
-		if (scope != "" && p.HasScope(scope)) || p.HasRole(allowed...) {
+		if slices.ContainsFunc(scopes, func(sc identity.Scope) bool { return sc != "" && p.HasScope(sc) }) || p.HasRole(allowed...) {
 			c.Next()
 			return
 		}
 		detail := "your roles do not allow this"
 		if p.Kind == identity.KindClient {
-			detail = "the key lacks the scope " + string(scope)
-			if scope == "" {
+			detail = "the key lacks the scope " + string(scopes[0])
+			if scopes[0] == "" {
 				detail = "this is for people, not for a program's key"
 			}
 		}
@@ -78,7 +83,11 @@ func principal(c *gin.Context) *identity.Principal {
 }
 
 // caller is who asks, as the gateway needs to know it.
-func caller(c *gin.Context) gateway.Caller { return CallerOf(principal(c)) }
+func caller(c *gin.Context) gateway.Caller {
+	who := CallerOf(principal(c))
+	who.Address, who.RequestID = c.ClientIP(), c.GetString(requestIDKey)
+	return who
+}
 
 // CallerOf turns a principal into the gateway's caller.
 func CallerOf(p *identity.Principal) gateway.Caller {

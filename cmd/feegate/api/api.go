@@ -91,6 +91,7 @@ func New(d Deps) (http.Handler, error) {
 	v1.GET("/webhook-endpoints", s.may(identity.WebhooksWrite), s.listEndpoints)
 	v1.GET("/webhook-endpoints/:id/deliveries", s.may(identity.WebhooksWrite), s.listDeliveries)
 	v1.POST("/webhook-endpoints/:id/replay", s.may(identity.WebhooksWrite), s.replayEndpoint)
+	s.mountMoney(v1)
 	v1.GET("/providers", s.may(identity.OrdersRead, identity.Operator, identity.Finance, identity.Admin), s.listProviders)
 	return r, nil
 }

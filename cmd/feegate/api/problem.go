@@ -57,6 +57,12 @@ var problems = map[string]meaning{
 	gateway.ProblemOrderPartlyPaid:  {http.StatusConflict, "Money has been paid on the order", "Yêu cầu đã được thanh toán một phần"},
 	gateway.ProblemAccountUnsuited:  {http.StatusUnprocessableEntity, "No suitable account", "Không có tài khoản phù hợp"},
 	gateway.ProblemUnknownProcedure: {http.StatusUnprocessableEntity, "The procedure is not known", "Thủ tục không có trong danh mục"},
+	gateway.ProblemPaymentState:     {http.StatusConflict, "The payment's state does not allow this", "Trạng thái giao dịch không cho phép"},
+	gateway.ProblemRefundState:      {http.StatusConflict, "The refund's state does not allow this", "Trạng thái hoàn tiền không cho phép"},
+	gateway.ProblemAvailableChanged: {http.StatusPreconditionFailed, "Another amount is available", "Số tiền khả dụng đã thay đổi"},
+	gateway.ProblemSecondPerson:     {http.StatusForbidden, "Another person must decide", "Cần người khác phê duyệt"},
+	gateway.ProblemApplicationState: {http.StatusConflict, "The application's state does not allow this", "Trạng thái đề nghị phân bổ không cho phép"},
+	gateway.ProblemReceiptRecorded:  {http.StatusConflict, "The receipt is recorded otherwise", "Biên lai đã được ghi nhận khác"},
 }
 
 // document is RFC 9457, with the ids that help.
