@@ -99,7 +99,7 @@ func (g *Gateway) decide(ctx context.Context, tx *sqlx.Tx, w Word, also []string
 	if w.Lookup != nil {
 		e.lookups = []lookupRow{*w.Lookup}
 	}
-	others, err := lockOrders(ctx, tx, also)
+	others, err := lockOrdersByID(ctx, tx, also)
 	if err != nil {
 		return nil, "", err
 	}
@@ -146,7 +146,7 @@ func (g *Gateway) judged(ctx context.Context, tx *sqlx.Tx, e *effects, o *orderR
 // carryOut turns a decision into rows, and names the events that tell of it.
 func (g *Gateway) carryOut(ctx context.Context, tx *sqlx.Tx, e *effects, o *orderRow, p *paymentRow, others map[string]*orderRow, d Decision, w Word,
 	plan providers.LookupPlan, now time.Time) ([]string, error) {
-	fromPayment := p.Status
+	fromPayment, before := p.Status, len(e.orderChanges)
 	if w.Lookup != nil {
 		p.LastLookupAt, p.LastLookupOutcome, p.Lookups = &now, string(w.Notice.Outcome), p.Lookups+1
 	}
@@ -185,7 +185,7 @@ func (g *Gateway) carryOut(ctx context.Context, tx *sqlx.Tx, e *effects, o *orde
 	if p.Status != fromPayment {
 		e.history = append(e.history, historyRow{p.ID, fromPayment, p.Status, string(w.Source), "", detailOf(d, w), now})
 	}
-	for _, c := range e.orderChanges {
+	for _, c := range e.orderChanges[before:] {
 		if c.ID == o.ID {
 			events = append(events, orderEvent(c))
 			continue

@@ -48,8 +48,8 @@ func refundsOf(ctx context.Context, x sqlx.QueryerContext, paymentID string) ([]
 	return rows, nil
 }
 
-// lockOrders locks orders in the order of their ids, so that two who need several cannot block each other.
-func lockOrders(ctx context.Context, tx *sqlx.Tx, ids []string) (map[string]*orderRow, error) {
+// lockOrdersByID locks orders in the order of their ids, so that two who need several cannot block each other.
+func lockOrdersByID(ctx context.Context, tx *sqlx.Tx, ids []string) (map[string]*orderRow, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
@@ -84,7 +84,7 @@ func lockMoney(ctx context.Context, tx *sqlx.Tx, paymentID string, also ...strin
 		return nil, fmt.Errorf("reading the orders of payment %s: %w", paymentID, err)
 	}
 	m := &money{payment: &paymentRow{}}
-	if m.orders, err = lockOrders(ctx, tx, append(ids, also...)); err != nil {
+	if m.orders, err = lockOrdersByID(ctx, tx, append(ids, also...)); err != nil {
 		return nil, err
 	}
 	if err := tx.GetContext(ctx, m.payment, `SELECT `+paymentColumns+` FROM payments WHERE id = $1 FOR UPDATE`, paymentID); err != nil {
