@@ -18,6 +18,7 @@ type Word struct {
 	AccountID string
 	Notice    providers.Notice
 	Source    Source
+	Actor     string     // the person, where one said it
 	Raw       []byte     // the message as received, for callbacks and returns: kept sealed
 	Lookup    *lookupRow // for look-ups: the row that records the asking
 }
@@ -157,12 +158,12 @@ func (g *Gateway) carryOut(ctx context.Context, tx *sqlx.Tx, e *effects, o *orde
 	}
 	e.paymentChanges = append(e.paymentChanges, paymentChange{*p, fromPayment})
 	if p.Status != fromPayment {
-		e.history = append(e.history, historyRow{p.ID, fromPayment, p.Status, string(w.Source), "", detailOf(d, w), now})
+		e.history = append(e.history, historyRow{p.ID, fromPayment, p.Status, string(w.Source), w.Actor, detailOf(d, w), now})
 	}
 	if orderMoved {
 		e.orderChanges = append(e.orderChanges, orderChange{*o, fromOrder, liveStatus(o.Status)})
 		if o.Status != fromOrder {
-			e.history = append(e.history, historyRow{o.ID, fromOrder, o.Status, string(w.Source), "", "", now})
+			e.history = append(e.history, historyRow{o.ID, fromOrder, o.Status, string(w.Source), w.Actor, "", now})
 		}
 		events = append(events, orderEvent(o.Status))
 	}

@@ -176,6 +176,9 @@ func (g *Gateway) Payment(ctx context.Context, c Caller, id string) (*PaymentVie
 	err := g.db.GetContext(ctx, &p, `SELECT `+paymentColumns+` FROM payments WHERE id = $1
 		AND EXISTS (SELECT FROM orders o WHERE o.id = order_id AND `+visible("o.", 2)+`)`, id, source, agencies)
 	if errors.Is(err, sql.ErrNoRows) {
+		err = g.orderless(ctx, c, id, &p)
+	}
+	if errors.Is(err, sql.ErrNoRows) {
 		return nil, &Problem{Name: ProblemNotFound, Detail: "there is no such payment"}
 	}
 	if err != nil {
