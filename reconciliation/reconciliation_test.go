@@ -181,7 +181,7 @@ func TestEveryDifferenceIsNamedAndExplained(t *testing.T) {
 	if again := m.day(); !maps.Equal(again.Discrepancies, want) || again.Explained != d.Explained || again.Matched != d.Matched {
 		t.Errorf("matching again: %+v", again)
 	}
-	if _, err := m.in(m.file(sim.Changes{})); !errors.Is(err, reconciliation.ErrConflict) {
+	if _, err := m.in(m.file(sim.Changes{})); gateway.ProblemName(err) != reconciliation.ProblemConflict {
 		t.Errorf("another file with changed lines: %v", err)
 	}
 }
