@@ -9,6 +9,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"feegate/gateway"
+	"feegate/reconciliation"
 )
 
 // Problems that the edge alone gives.
@@ -31,32 +32,36 @@ type meaning struct {
 
 // problems is the closed list: what each name means to the caller.
 var problems = map[string]meaning{
-	problemUnreadable:               {http.StatusBadRequest, "The request cannot be read", "Không đọc được yêu cầu"},
-	problemTooLarge:                 {http.StatusRequestEntityTooLarge, "The request is too large", "Yêu cầu quá lớn"},
-	problemMediaType:                {http.StatusUnsupportedMediaType, "The body must be JSON", "Nội dung phải là JSON"},
-	problemKeyMissing:               {http.StatusBadRequest, "An Idempotency-Key is required", "Thiếu Idempotency-Key"},
-	problemUnauthorised:             {http.StatusUnauthorized, "Who is calling is not known", "Không xác định được bên gọi"},
-	problemForbidden:                {http.StatusForbidden, "The key may not do this", "Khóa không có quyền này"},
-	problemMethod:                   {http.StatusMethodNotAllowed, "This method is not taken here", "Phương thức không được hỗ trợ"},
-	problemTooMany:                  {http.StatusTooManyRequests, "Too many requests", "Quá nhiều yêu cầu, vui lòng thử lại sau"},
-	problemInternal:                 {http.StatusInternalServerError, "Something went wrong here", "Hệ thống gặp lỗi"},
-	gateway.ProblemInvalid:          {http.StatusUnprocessableEntity, "The request is not valid", "Yêu cầu không hợp lệ"},
-	gateway.ProblemNotFound:         {http.StatusNotFound, "Not found", "Không tìm thấy"},
-	gateway.ProblemReferenceUsed:    {http.StatusConflict, "The reference was used before", "Mã tham chiếu đã được sử dụng"},
-	gateway.ProblemFeeAlreadyOpen:   {http.StatusConflict, "Another order asks for this fee", "Khoản thu này đang có yêu cầu thanh toán khác"},
-	gateway.ProblemFeeAlreadyPaid:   {http.StatusConflict, "This fee is paid", "Khoản thu này đã được thanh toán"},
-	gateway.ProblemMixed:            {http.StatusUnprocessableEntity, "One order, two beneficiaries", "Một yêu cầu có hai đơn vị thụ hưởng"},
-	gateway.ProblemKeyReused:        {http.StatusUnprocessableEntity, "The Idempotency-Key was used for something else", "Idempotency-Key đã dùng cho yêu cầu khác"},
-	gateway.ProblemKeyInFlight:      {http.StatusConflict, "A call with this Idempotency-Key is in flight", "Yêu cầu cùng Idempotency-Key đang được xử lý"},
-	gateway.ProblemOrderState:       {http.StatusConflict, "The order's state does not allow this", "Trạng thái yêu cầu không cho phép"},
-	gateway.ProblemAmountOutside:    {http.StatusUnprocessableEntity, "The amount is outside the account's limits", "Số tiền ngoài hạn mức"},
-	gateway.ProblemTooManyPayments:  {http.StatusConflict, "Too many payments are under way", "Có quá nhiều giao dịch đang thực hiện"},
-	gateway.ProblemOrderExpiring:    {http.StatusConflict, "The order is about to expire", "Yêu cầu sắp hết hạn"},
-	gateway.ProblemPaymentInDoubt:   {http.StatusConflict, "An earlier payment has no final result", "Giao dịch trước chưa có kết quả cuối cùng"},
-	gateway.ProblemUnavailable:      {http.StatusServiceUnavailable, "The provider is not available", "Đơn vị thanh toán tạm thời không phục vụ"},
-	gateway.ProblemOrderPartlyPaid:  {http.StatusConflict, "Money has been paid on the order", "Yêu cầu đã được thanh toán một phần"},
-	gateway.ProblemAccountUnsuited:  {http.StatusUnprocessableEntity, "No suitable account", "Không có tài khoản phù hợp"},
-	gateway.ProblemUnknownProcedure: {http.StatusUnprocessableEntity, "The procedure is not known", "Thủ tục không có trong danh mục"},
+	problemUnreadable:                {http.StatusBadRequest, "The request cannot be read", "Không đọc được yêu cầu"},
+	problemTooLarge:                  {http.StatusRequestEntityTooLarge, "The request is too large", "Yêu cầu quá lớn"},
+	problemMediaType:                 {http.StatusUnsupportedMediaType, "The body must be JSON", "Nội dung phải là JSON"},
+	problemKeyMissing:                {http.StatusBadRequest, "An Idempotency-Key is required", "Thiếu Idempotency-Key"},
+	problemUnauthorised:              {http.StatusUnauthorized, "Who is calling is not known", "Không xác định được bên gọi"},
+	problemForbidden:                 {http.StatusForbidden, "The key may not do this", "Khóa không có quyền này"},
+	problemMethod:                    {http.StatusMethodNotAllowed, "This method is not taken here", "Phương thức không được hỗ trợ"},
+	problemTooMany:                   {http.StatusTooManyRequests, "Too many requests", "Quá nhiều yêu cầu, vui lòng thử lại sau"},
+	problemInternal:                  {http.StatusInternalServerError, "Something went wrong here", "Hệ thống gặp lỗi"},
+	gateway.ProblemInvalid:           {http.StatusUnprocessableEntity, "The request is not valid", "Yêu cầu không hợp lệ"},
+	gateway.ProblemNotFound:          {http.StatusNotFound, "Not found", "Không tìm thấy"},
+	gateway.ProblemReferenceUsed:     {http.StatusConflict, "The reference was used before", "Mã tham chiếu đã được sử dụng"},
+	gateway.ProblemFeeAlreadyOpen:    {http.StatusConflict, "Another order asks for this fee", "Khoản thu này đang có yêu cầu thanh toán khác"},
+	gateway.ProblemFeeAlreadyPaid:    {http.StatusConflict, "This fee is paid", "Khoản thu này đã được thanh toán"},
+	gateway.ProblemMixed:             {http.StatusUnprocessableEntity, "One order, two beneficiaries", "Một yêu cầu có hai đơn vị thụ hưởng"},
+	gateway.ProblemKeyReused:         {http.StatusUnprocessableEntity, "The Idempotency-Key was used for something else", "Idempotency-Key đã dùng cho yêu cầu khác"},
+	gateway.ProblemKeyInFlight:       {http.StatusConflict, "A call with this Idempotency-Key is in flight", "Yêu cầu cùng Idempotency-Key đang được xử lý"},
+	gateway.ProblemOrderState:        {http.StatusConflict, "The order's state does not allow this", "Trạng thái yêu cầu không cho phép"},
+	gateway.ProblemAmountOutside:     {http.StatusUnprocessableEntity, "The amount is outside the account's limits", "Số tiền ngoài hạn mức"},
+	gateway.ProblemTooManyPayments:   {http.StatusConflict, "Too many payments are under way", "Có quá nhiều giao dịch đang thực hiện"},
+	gateway.ProblemOrderExpiring:     {http.StatusConflict, "The order is about to expire", "Yêu cầu sắp hết hạn"},
+	gateway.ProblemPaymentInDoubt:    {http.StatusConflict, "An earlier payment has no final result", "Giao dịch trước chưa có kết quả cuối cùng"},
+	gateway.ProblemUnavailable:       {http.StatusServiceUnavailable, "The provider is not available", "Đơn vị thanh toán tạm thời không phục vụ"},
+	gateway.ProblemOrderPartlyPaid:   {http.StatusConflict, "Money has been paid on the order", "Yêu cầu đã được thanh toán một phần"},
+	gateway.ProblemAccountUnsuited:   {http.StatusUnprocessableEntity, "No suitable account", "Không có tài khoản phù hợp"},
+	reconciliation.ProblemConflict:   {http.StatusConflict, "The file contradicts an earlier one", "Tệp đối soát mâu thuẫn với tệp đã nhập"},
+	reconciliation.ProblemDayClosed:  {http.StatusConflict, "The day is closed", "Ngày đối soát đã khóa sổ"},
+	reconciliation.ProblemSamePerson: {http.StatusForbidden, "Another person must decide", "Phải do người khác quyết định"},
+	reconciliation.ProblemResolution: {http.StatusConflict, "The discrepancy's state does not allow this", "Trạng thái chênh lệch không cho phép"},
+	gateway.ProblemUnknownProcedure:  {http.StatusUnprocessableEntity, "The procedure is not known", "Thủ tục không có trong danh mục"},
 }
 
 // document is RFC 9457, with the ids that help.
