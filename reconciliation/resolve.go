@@ -151,7 +151,7 @@ func (r *Reconciler) propose(ctx context.Context, tx *sqlx.Tx, c gateway.Caller,
 	if needsTwo(in.Action) {
 		return out, changeDiscrepancy(ctx, tx, d, state)
 	}
-	out.Status, state.Action, state.Note = resolutionDone, in.Action, in.Action+": "+out.Note
+	out.Status, state.Action, state.Note, state.Payment = resolutionDone, in.Action, in.Action+": "+out.Note, in.PaymentID
 	if in.Action == Explain {
 		state.Status = "resolved"
 	}
@@ -263,7 +263,7 @@ func (r *Reconciler) decide(ctx context.Context, tx *sqlx.Tx, c gateway.Caller, 
 		if err != nil {
 			return nil, err
 		}
-		p.PaymentID = &payment
+		p.PaymentID, state.Payment = &payment, payment
 	}
 	if err := finishResolution(ctx, tx, id, p); err != nil {
 		return nil, err

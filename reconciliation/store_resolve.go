@@ -102,9 +102,9 @@ func oneResolution(ctx context.Context, tx *sqlx.Tx, id string, n int) (*Resolut
 
 // decided is what a person's word changes of a discrepancy; "" leaves a field as it is.
 type decided struct {
-	Status, Action, Owner, Deadline string
-	Actor, Note                     string
-	At                              time.Time
+	Status, Action, Owner, Deadline, Payment string
+	Actor, Note                              string
+	At                                       time.Time
 }
 
 func changeDiscrepancy(ctx context.Context, tx *sqlx.Tx, d *Discrepancy, s decided) error {
@@ -113,10 +113,10 @@ func changeDiscrepancy(ctx context.Context, tx *sqlx.Tx, d *Discrepancy, s decid
 	}
 	res, err := tx.ExecContext(ctx, `WITH changed AS (
 			UPDATE discrepancies SET status = $3, action = coalesce(nullif($4, ''), action), owner = coalesce(nullif($5, ''), owner),
-				deadline = coalesce(nullif($6, '')::date, deadline), resolved_at = CASE WHEN $3 = 'resolved' THEN $9 ELSE resolved_at END
+				deadline = coalesce(nullif($6, '')::date, deadline), payment_id = coalesce(nullif($10, ''), payment_id), resolved_at = CASE WHEN $3 = 'resolved' THEN $9 ELSE resolved_at END
 			WHERE id = $1 AND status = $2 RETURNING id, status, effect)
 		INSERT INTO discrepancy_history (discrepancy_id, status, effect, actor, note, recorded_at) SELECT id, status, effect, $7, $8, $9 FROM changed`,
-		d.ID, d.Status, s.Status, s.Action, s.Owner, s.Deadline, s.Actor, s.Note, s.At)
+		d.ID, d.Status, s.Status, s.Action, s.Owner, s.Deadline, s.Actor, s.Note, s.At, s.Payment)
 	if err != nil {
 		return fmt.Errorf("changing discrepancy %s: %w", d.ID, err)
 	}
