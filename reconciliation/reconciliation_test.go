@@ -37,6 +37,8 @@ type morning struct {
 	g     *gateway.Gateway
 	r     *reconciliation.Reconciler
 	world *sim.World
+
+	accounts *account.Store
 }
 
 var caller = gateway.Caller{ClientID: "cli", SourceSystem: "portal", Mode: "live"}
@@ -76,6 +78,7 @@ func newMorning(t *testing.T) *morning {
 		t.Fatal(err)
 	}
 	m.world, m.g = world, gateway.New(m.db, accounts, keys, "http://127.0.0.1:1", world.Now)
+	m.accounts = accounts
 	m.r = reconciliation.New(m.db, accounts, m.g, world.Now)
 	return m
 }

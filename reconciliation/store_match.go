@@ -32,55 +32,58 @@ const speaksOf = `coalesce(
 
 const gross = `(CASE l.type WHEN 'payment' THEN l.amount ELSE -l.amount END)::bigint`
 
-// loadDay puts what one day is about into three tables of this transaction, so that every statement after it joins small,
-// counted sets: the day's lines; the payments and refunds of the day or that its lines speak of or were paired with; and every
-// line, of whatever day and account, that speaks of one of those, the first of each being the one that settles it. Their order
-// is by what the rows say, never by when they came: so is the answer.
-func loadDay(ctx context.Context, tx *sqlx.Tx, accountID, day string) error {
-	if _, err := tx.ExecContext(ctx, `DROP TABLE IF EXISTS day_lines, day_items, day_ties`); err != nil {
-		return fmt.Errorf("loading %s: %w", day, err)
+// The working set of a matching, in tables of its transaction alone, so that every statement joins small, counted sets:
+// the days it is about; their lines; the payments and refunds of these days or that the lines speak of or were paired with;
+// and every line, of whatever day and account, that speaks of one of those, the first of each being the one that settles it.
+const workingSet = `
+CREATE TEMP TABLE day_scope (account_id text, date date) ON COMMIT DROP;
+CREATE TEMP TABLE day_lines (id bigint, account_id text, date date, own_date date, type text, key text, occurrence int, amount bigint, fee bigint,
+	net bigint, gross bigint, live boolean, item_id text) ON COMMIT DROP;
+CREATE TEMP TABLE day_items (id text, type text, account_id text, provider text, reference text, transaction text, status text, done boolean, gross bigint, day date) ON COMMIT DROP;
+CREATE TEMP TABLE day_ties (line_id bigint, account_id text, date date, key text, gross bigint, frozen boolean, item_id text, rule text, rank int) ON COMMIT DROP`
+
+const fillLines = `INSERT INTO day_lines SELECT l.id, l.account_id, l.date, l.own_date, l.type, l.key, l.occurrence, l.amount, l.fee, l.net, ` + gross + `,
+	l.success AND l.superseded_at IS NULL, ` + speaksOf + ` FROM day_scope s JOIN settlement_lines l USING (account_id, date)`
+
+const fillItems = `WITH ids AS (SELECT item_id AS id FROM day_lines WHERE item_id IS NOT NULL
+		UNION SELECT coalesce(m.payment_id, m.refund_id) FROM day_lines l JOIN matches m ON m.line_id = l.id
+		UNION SELECT p.id FROM day_scope s JOIN payments p ON p.account_id = s.account_id AND p.status IN ('succeeded', 'reversed') AND business_day(p.paid_at) = s.date
+		UNION SELECT f.id FROM day_scope s JOIN refunds f ON f.account_id = s.account_id AND f.status = 'succeeded' AND business_day(f.effective_at) = s.date)
+	INSERT INTO day_items SELECT p.id, 'payment', p.account_id, p.provider, p.provider_reference, p.provider_transaction, p.status, p.status = 'succeeded',
+		CASE p.status WHEN 'succeeded' THEN p.received_amount ELSE 0 END, business_day(p.paid_at) FROM ids JOIN payments p USING (id)
+	UNION ALL SELECT f.id, 'refund', f.account_id, a.provider, f.provider_reference, f.provider_transaction, f.status, f.status = 'succeeded',
+		CASE f.status WHEN 'succeeded' THEN -f.amount ELSE 0 END, business_day(f.effective_at) FROM ids JOIN refunds f USING (id) JOIN merchant_accounts a ON a.id = f.account_id`
+
+// The order among the lines that speak of one thing is by what they say, never by when they came: so is the answer.
+const fillTies = `WITH c AS (
+		SELECT l.id, i.id AS item_id, 'reference' AS rule FROM day_items i JOIN settlement_lines l ON l.reference = i.reference AND l.type = i.type
+			JOIN merchant_accounts a ON a.id = l.account_id AND a.provider = i.provider WHERE l.superseded_at IS NULL AND l.success AND ` + speaksOf + ` = i.id
+		UNION ALL SELECT l.id, i.id, 'transaction' FROM day_items i JOIN settlement_lines l ON l.account_id = i.account_id AND l.transaction = i.transaction AND l.type = i.type
+			WHERE l.superseded_at IS NULL AND l.success AND i.transaction <> '' AND l.reference <> i.reference AND ` + speaksOf + ` = i.id
+		UNION ALL SELECT l.id, i.id, 'person' FROM day_items i JOIN matches m ON i.id = coalesce(m.payment_id, m.refund_id) AND m.ended_at IS NULL AND m.rule = 'person'
+			JOIN settlement_lines l ON l.id = m.line_id AND l.superseded_at IS NULL AND l.success),
+	one AS (SELECT DISTINCT ON (id) * FROM c ORDER BY id, rule),
+	f AS (SELECT l.id AS line_id, l.account_id, l.date, l.key, ` + gross + ` AS gross, d.date IS NOT NULL AS frozen, i.id AS item_id, c.rule,
+		l.occurrence, l.own_date, i.account_id AS ours, i.gross AS owed, i.day
+		FROM one c JOIN settlement_lines l ON l.id = c.id JOIN day_items i ON i.id = c.item_id
+		LEFT JOIN days d ON d.account_id = l.account_id AND d.date = l.date AND d.status IN ('closed', 'signed'))
+	INSERT INTO day_ties SELECT f.line_id, f.account_id, f.date, f.key, f.gross, f.frozen, f.item_id, f.rule, row_number() OVER (PARTITION BY f.item_id
+		ORDER BY f.rule = 'person' DESC, (f.frozen AND m.id IS NOT NULL) DESC, f.account_id <> f.ours, f.gross <> f.owed, f.date <> coalesce(f.day, f.own_date), f.date, f.occurrence, f.key, f.account_id)
+	FROM f LEFT JOIN matches m ON m.line_id = f.line_id AND m.ended_at IS NULL AND coalesce(m.payment_id, m.refund_id) = f.item_id`
+
+// load fills the working set with the days given.
+func load(ctx context.Context, tx *sqlx.Tx, days []accountDay) error {
+	ids, dates := make([]string, len(days)), make([]string, len(days))
+	for i, d := range days {
+		ids[i], dates[i] = d.AccountID, d.Date
 	}
-	for _, step := range []struct {
-		sql  string
-		args []any
-	}{
-		{`CREATE TEMP TABLE day_lines (id bigint, account_id text, date date, own_date date, type text, key text, occurrence int, amount bigint, fee bigint,
-			net bigint, gross bigint, live boolean, item_id text) ON COMMIT DROP`, nil},
-		{`INSERT INTO day_lines SELECT l.id, l.account_id, l.date, l.own_date, l.type, l.key, l.occurrence, l.amount, l.fee, l.net, ` + gross + `,
-			l.success AND l.superseded_at IS NULL, ` + speaksOf + ` FROM settlement_lines l WHERE l.account_id = $1 AND l.date = $2`, []any{accountID, day}},
-		{`ANALYZE day_lines`, nil},
-		{`CREATE TEMP TABLE day_items (id text, type text, account_id text, provider text, reference text, transaction text, status text, done boolean, gross bigint, day date)
-			ON COMMIT DROP`, nil},
-		{`WITH ids AS (SELECT item_id AS id FROM day_lines WHERE item_id IS NOT NULL
-				UNION SELECT coalesce(m.payment_id, m.refund_id) FROM day_lines l JOIN matches m ON m.line_id = l.id
-				UNION SELECT id FROM payments WHERE account_id = $1 AND status IN ('succeeded', 'reversed') AND business_day(paid_at) = $2
-				UNION SELECT id FROM refunds WHERE account_id = $1 AND status = 'succeeded' AND business_day(effective_at) = $2)
-			INSERT INTO day_items SELECT p.id, 'payment', p.account_id, p.provider, p.provider_reference, p.provider_transaction, p.status, p.status = 'succeeded',
-				CASE p.status WHEN 'succeeded' THEN p.received_amount ELSE 0 END, business_day(p.paid_at) FROM ids JOIN payments p USING (id)
-			UNION ALL SELECT f.id, 'refund', f.account_id, a.provider, f.provider_reference, f.provider_transaction, f.status, f.status = 'succeeded',
-				CASE f.status WHEN 'succeeded' THEN -f.amount ELSE 0 END, business_day(f.effective_at) FROM ids JOIN refunds f USING (id) JOIN merchant_accounts a ON a.id = f.account_id`,
-			[]any{accountID, day}},
-		{`ANALYZE day_items`, nil},
-		{`CREATE TEMP TABLE day_ties (line_id bigint, account_id text, date date, key text, gross bigint, frozen boolean, item_id text, rule text, rank int) ON COMMIT DROP`, nil},
-		{`WITH c AS (
-				SELECT l.id, i.id AS item_id, 'reference' AS rule FROM day_items i JOIN settlement_lines l ON l.reference = i.reference AND l.type = i.type
-					JOIN merchant_accounts a ON a.id = l.account_id AND a.provider = i.provider WHERE l.superseded_at IS NULL AND l.success AND ` + speaksOf + ` = i.id
-				UNION ALL SELECT l.id, i.id, 'transaction' FROM day_items i JOIN settlement_lines l ON l.account_id = i.account_id AND l.transaction = i.transaction AND l.type = i.type
-					WHERE l.superseded_at IS NULL AND l.success AND i.transaction <> '' AND l.reference <> i.reference AND ` + speaksOf + ` = i.id
-				UNION ALL SELECT l.id, i.id, 'person' FROM day_items i JOIN matches m ON i.id = coalesce(m.payment_id, m.refund_id) AND m.ended_at IS NULL AND m.rule = 'person'
-					JOIN settlement_lines l ON l.id = m.line_id AND l.superseded_at IS NULL AND l.success),
-			one AS (SELECT DISTINCT ON (id) * FROM c ORDER BY id, rule),
-			f AS (SELECT l.id AS line_id, l.account_id, l.date, l.key, ` + gross + ` AS gross, d.date IS NOT NULL AS frozen, i.id AS item_id, c.rule,
-				l.occurrence, l.own_date, i.account_id AS ours, i.gross AS owed, i.day
-				FROM one c JOIN settlement_lines l ON l.id = c.id JOIN day_items i ON i.id = c.item_id
-				LEFT JOIN days d ON d.account_id = l.account_id AND d.date = l.date AND d.status IN ('closed', 'signed'))
-			INSERT INTO day_ties SELECT f.line_id, f.account_id, f.date, f.key, f.gross, f.frozen, f.item_id, f.rule, row_number() OVER (PARTITION BY f.item_id
-				ORDER BY f.rule = 'person' DESC, (f.frozen AND m.id IS NOT NULL) DESC, f.account_id <> f.ours, f.gross <> f.owed, f.date <> coalesce(f.day, f.own_date), f.date, f.occurrence, f.key, f.account_id)
-			FROM f LEFT JOIN matches m ON m.line_id = f.line_id AND m.ended_at IS NULL AND coalesce(m.payment_id, m.refund_id) = f.item_id`, nil},
-		{`ANALYZE day_ties`, nil},
-	} {
-		if _, err := tx.ExecContext(ctx, step.sql, step.args...); err != nil {
-			return fmt.Errorf("loading %s: %w", day, err)
+	if _, err := tx.ExecContext(ctx, `WITH a AS (DELETE FROM day_lines), b AS (DELETE FROM day_items), c AS (DELETE FROM day_ties), d AS (DELETE FROM day_scope)
+		INSERT INTO day_scope SELECT * FROM unnest($1::text[], $2::date[])`, pq.Array(ids), pq.Array(dates)); err != nil {
+		return fmt.Errorf("loading %d days: %w", len(days), err)
+	}
+	for _, step := range []string{`ANALYZE day_scope`, fillLines, `ANALYZE day_lines`, fillItems, `ANALYZE day_items`, fillTies, `ANALYZE day_ties`} {
+		if _, err := tx.ExecContext(ctx, step); err != nil {
+			return fmt.Errorf("loading %d days: %w", len(days), err)
 		}
 	}
 	return nil
@@ -150,30 +153,29 @@ func (r *Reconciler) matchIn(ctx context.Context, tx *sqlx.Tx, accountID, date s
 		return err
 	}
 	now := r.now()
-	if err := loadDay(ctx, tx, accountID, date); err != nil {
+	if _, err := tx.ExecContext(ctx, workingSet); err != nil {
+		return fmt.Errorf("matching: %w", err)
+	}
+	if err := load(ctx, tx, []accountDay{{accountID, date}}); err != nil {
 		return err
 	}
 	if err := pair(ctx, tx, now); err != nil {
 		return err
 	}
-	// The loaded day comes first: its tables are there already.
 	var days []accountDay
-	if err := tx.SelectContext(ctx, &days, `SELECT account_id, date::text FROM (SELECT $1::text AS account_id, $2::date AS date
+	if err := tx.SelectContext(ctx, &days, `SELECT account_id, date::text FROM (SELECT account_id, date FROM day_scope
 			UNION SELECT account_id, day FROM day_items WHERE day IS NOT NULL UNION SELECT account_id, date FROM day_ties
 			UNION SELECT m.account_id, m.date FROM day_lines l JOIN settlement_lines m ON m.account_id = l.account_id AND m.key = l.key AND m.superseded_at IS NULL) t
-		WHERE NOT EXISTS (SELECT FROM days d WHERE d.account_id = t.account_id AND d.date = t.date AND d.status IN ('closed', 'signed'))
-		ORDER BY account_id <> $1 OR date <> $2, account_id, date`, accountID, date); err != nil {
+		WHERE NOT EXISTS (SELECT FROM days d WHERE d.account_id = t.account_id AND d.date = t.date AND d.status IN ('closed', 'signed'))`); err != nil {
 		return fmt.Errorf("finding the days it touches: %w", err)
 	}
-	for i, d := range days {
-		if i > 0 {
-			if err := loadDay(ctx, tx, d.AccountID, d.Date); err != nil {
-				return err
-			}
-		}
-		if err := name(ctx, tx, d, now); err != nil {
+	if len(days) > 1 {
+		if err := load(ctx, tx, days); err != nil {
 			return err
 		}
+	}
+	if _, err := tx.ExecContext(ctx, nameDiscrepancies, now); err != nil {
+		return fmt.Errorf("naming the differences of %s: %w", date, err)
 	}
 	if _, err := tx.ExecContext(ctx, `INSERT INTO days (account_id, date, status, matched_at)
 		SELECT $1, $2, 'matched', $3 WHERE EXISTS (SELECT FROM imports WHERE account_id = $1 AND date = $2 AND status = 'visible')
