@@ -40,7 +40,10 @@ CREATE TEMP TABLE day_scope (account_id text, date date) ON COMMIT DROP;
 CREATE TEMP TABLE day_lines (id bigint, account_id text, date date, own_date date, type text, key text, occurrence int, amount bigint, fee bigint,
 	net bigint, gross bigint, live boolean, item_id text) ON COMMIT DROP;
 CREATE TEMP TABLE day_items (id text, type text, account_id text, provider text, reference text, transaction text, status text, done boolean, gross bigint, day date) ON COMMIT DROP;
-CREATE TEMP TABLE day_ties (line_id bigint, account_id text, date date, key text, gross bigint, frozen boolean, item_id text, rule text, rank int) ON COMMIT DROP`
+CREATE TEMP TABLE day_ties (line_id bigint, account_id text, date date, key text, gross bigint, frozen boolean, item_id text, rule text, rank int) ON COMMIT DROP;
+CREATE TEMP TABLE day_wanted (line_id bigint, item_id text, rule text, type text, account_id text) ON COMMIT DROP;
+CREATE TEMP TABLE day_found (account_id text, date date, kind text, subject text, amount bigint, effect bigint, bank_effect bigint, type text, item_id text, line_id bigint,
+	healed boolean) ON COMMIT DROP`
 
 const fillLines = `INSERT INTO day_lines SELECT l.id, l.account_id, l.date, l.own_date, l.type, l.key, l.occurrence, l.amount, l.fee, l.net, ` + gross + `,
 	l.success AND l.superseded_at IS NULL, ` + speaksOf + ` FROM day_scope s JOIN settlement_lines l USING (account_id, date)`
@@ -91,32 +94,43 @@ func load(ctx context.Context, tx *sqlx.Tx, days []accountDay) error {
 
 // The pairs that the rows ask for: the first line of each payment or refund that succeeded, in its own account, of its
 // amount. A closed day's pairs stay as they are.
-const wanted = `wanted AS (SELECT t.line_id, t.item_id, t.rule, i.type, i.account_id FROM day_ties t JOIN day_items i ON i.id = t.item_id
-	WHERE t.rank = 1 AND i.done AND t.account_id = i.account_id AND t.gross = i.gross AND NOT t.frozen)`
+const fillWanted = `INSERT INTO day_wanted SELECT t.line_id, t.item_id, t.rule, i.type, i.account_id FROM day_ties t JOIN day_items i ON i.id = t.item_id
+	WHERE t.rank = 1 AND i.done AND t.account_id = i.account_id AND t.gross = i.gross AND NOT t.frozen`
 
-// pair brings the matches of the loaded day to what its rows ask for: what they no longer ask for ends with its un-match row,
-// what is new begins. The unique indexes of matches hold exclusiveness, whoever else runs.
+// What stands and is not wanted ends with its un-match row; a person's tie and a closed day's pairs stay.
+const endMatches = `WITH standing AS (
+		SELECT m.* FROM matches m JOIN day_items i ON m.payment_id = i.id WHERE m.ended_at IS NULL AND i.type = 'payment'
+		UNION SELECT m.* FROM matches m JOIN day_items i ON m.refund_id = i.id WHERE m.ended_at IS NULL AND i.type = 'refund'
+		UNION SELECT m.* FROM matches m JOIN day_lines l ON m.line_id = l.id WHERE m.ended_at IS NULL)
+	INSERT INTO unmatches (match_id, reason, actor, recorded_at) SELECT m.id, 'matched anew', 'matching', $1 FROM standing m
+	JOIN settlement_lines l ON l.id = m.line_id
+	LEFT JOIN day_wanted w ON w.line_id = m.line_id AND w.item_id = coalesce(m.payment_id, m.refund_id)
+	LEFT JOIN days d ON d.account_id = l.account_id AND d.date = l.date AND d.status IN ('closed', 'signed')
+	WHERE w.line_id IS NULL AND d.date IS NULL AND m.rule <> 'person' RETURNING match_id`
+
+// pair brings the matches of the loaded day to what its rows ask for. What stands already is taken off the wanted ones first:
+// a statement that looks into the table it fills would look through its own rows. The unique indexes of matches hold
+// exclusiveness, whoever else runs.
 func pair(ctx context.Context, tx *sqlx.Tx, now time.Time) error {
+	for _, step := range []string{fillWanted, `ANALYZE day_wanted`} {
+		if _, err := tx.ExecContext(ctx, step); err != nil {
+			return fmt.Errorf("matching: %w", err)
+		}
+	}
 	var ended []int64
-	if err := tx.SelectContext(ctx, &ended, `WITH `+wanted+`, standing AS (
-			SELECT m.* FROM matches m JOIN day_items i ON m.payment_id = i.id WHERE m.ended_at IS NULL AND i.type = 'payment'
-			UNION SELECT m.* FROM matches m JOIN day_items i ON m.refund_id = i.id WHERE m.ended_at IS NULL AND i.type = 'refund'
-			UNION SELECT m.* FROM matches m JOIN day_lines l ON m.line_id = l.id WHERE m.ended_at IS NULL)
-		INSERT INTO unmatches (match_id, reason, actor, recorded_at) SELECT m.id, 'matched anew', 'matching', $1 FROM standing m
-		JOIN settlement_lines l ON l.id = m.line_id
-		LEFT JOIN wanted w ON w.line_id = m.line_id AND w.item_id = coalesce(m.payment_id, m.refund_id)
-		LEFT JOIN days d ON d.account_id = l.account_id AND d.date = l.date AND d.status IN ('closed', 'signed')
-		WHERE w.line_id IS NULL AND d.date IS NULL AND m.rule <> 'person' RETURNING match_id`, now); err != nil {
+	if err := tx.SelectContext(ctx, &ended, endMatches, now); err != nil {
 		return fmt.Errorf("ending matches: %w", err)
 	}
 	if _, err := tx.ExecContext(ctx, `UPDATE matches SET ended_at = $2 WHERE id = ANY ($1) AND ended_at IS NULL`, pq.Array(ended), now); err != nil {
 		return fmt.Errorf("ending matches: %w", err)
 	}
-	if _, err := tx.ExecContext(ctx, `WITH `+wanted+` INSERT INTO matches (payment_id, refund_id, line_id, account_id, rule, recorded_at)
-		SELECT CASE w.type WHEN 'payment' THEN w.item_id END, CASE w.type WHEN 'refund' THEN w.item_id END, w.line_id, w.account_id, w.rule, $1 FROM wanted w
-		WHERE NOT EXISTS (SELECT FROM matches m WHERE m.line_id = w.line_id AND m.ended_at IS NULL)
-		AND NOT EXISTS (SELECT FROM matches m WHERE m.payment_id = w.item_id AND m.ended_at IS NULL)
-		AND NOT EXISTS (SELECT FROM matches m WHERE m.refund_id = w.item_id AND m.ended_at IS NULL) ORDER BY w.line_id`, now); err != nil {
+	for _, on := range []string{`m.line_id = w.line_id`, `m.payment_id = w.item_id`, `m.refund_id = w.item_id`} {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM day_wanted w USING matches m WHERE m.ended_at IS NULL AND `+on); err != nil {
+			return fmt.Errorf("matching: %w", err)
+		}
+	}
+	if _, err := tx.ExecContext(ctx, `INSERT INTO matches (payment_id, refund_id, line_id, account_id, rule, recorded_at)
+		SELECT CASE type WHEN 'payment' THEN item_id END, CASE type WHEN 'refund' THEN item_id END, line_id, account_id, rule, $1 FROM day_wanted ORDER BY line_id`, now); err != nil {
 		return fmt.Errorf("matching: %w", err)
 	}
 	return nil
@@ -174,7 +188,7 @@ func (r *Reconciler) matchIn(ctx context.Context, tx *sqlx.Tx, accountID, date s
 			return err
 		}
 	}
-	if _, err := tx.ExecContext(ctx, nameDiscrepancies, now); err != nil {
+	if err := name(ctx, tx, now); err != nil {
 		return fmt.Errorf("naming the differences of %s: %w", date, err)
 	}
 	if _, err := tx.ExecContext(ctx, `INSERT INTO days (account_id, date, status, matched_at)

@@ -1,5 +1,12 @@
 package reconciliation
 
+import (
+	"context"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+)
+
 // The kinds that need no bank statement, as sets of rows over the loaded days: subject, the money it is about, and what it
 // explains of ours − settled (domain notes §6.2). Every payment and refund of the day adds its gross to that difference and
 // every line takes its own off; a pair of one amount on one day cancels out, and whatever does not is given to exactly one
@@ -16,7 +23,7 @@ package reconciliation
 //	ours   that no line settles           +ours   missing_at_provider, refund_unmatched; file_missing where there is no file
 //
 // $1 now.
-const found = `
+const fillFound = `
 WITH filed AS (SELECT s.account_id, s.date, business_day($1) >= s.date + 2 AS due, EXISTS (SELECT FROM imports i
 		WHERE i.account_id = s.account_id AND i.date = s.date AND i.status = 'visible') AS yes FROM day_scope s),
 l AS (SELECT d.*, 'line:' || d.key || '#' || d.occurrence AS subject, t.rank, i.account_id AS ours_at, i.status AS ours_status, i.done, i.gross AS ours, i.day AS ours_on,
@@ -60,17 +67,17 @@ found AS (
 		WHERE NOT EXISTS (SELECT FROM lookups k WHERE k.object_id = x.id AND k.asked_at >= c.received_at AND k.outcome <> 'uncertain')
 		AND NOT EXISTS (SELECT FROM matches m WHERE m.payment_id = x.id AND m.ended_at IS NULL)),
 -- A payment that a line made succeed: kept, healed from the start.
-healed AS (SELECT l.account_id, l.date, 'status_mismatch' AS kind, l.subject, l.amount, l.item_id, l.id FROM l WHERE rank = 1 AND done AND type = 'payment' AND ours_at = account_id
-	AND EXISTS (SELECT FROM history h WHERE h.object_id = l.item_id AND h.to_status = 'succeeded' AND h.source = 'settlement'))`
+healed AS (SELECT l.account_id, l.date, 'status_mismatch', l.subject, l.amount, 0, 0, l.type, l.item_id, l.id FROM l WHERE rank = 1 AND done AND type = 'payment' AND ours_at = account_id
+	AND EXISTS (SELECT FROM history h WHERE h.object_id = l.item_id AND h.to_status = 'succeeded' AND h.source = 'settlement'))
+INSERT INTO day_found SELECT *, false FROM found UNION ALL SELECT *, true FROM healed`
 
 // nameDiscrepancies brings the days' lists to what was found: new ones are opened, changed ones updated, and what no longer
 // differs is resolved with effect 0, the money of its claims and write-offs moved back. One that a person explained or wrote
 // off stays resolved while its facts stay the same; when they change it is open again.
-const nameDiscrepancies = found + `,
-upserted AS (
+const nameDiscrepancies = `WITH upserted AS (
 	INSERT INTO discrepancies AS d (id, account_id, date, kind, subject, amount, effect, bank_effect, payment_id, refund_id, line_id, recorded_at)
 	SELECT 'dis_' || replace(gen_random_uuid()::text, '-', ''), account_id, date, kind, subject, amount, effect, bank_effect,
-		CASE type WHEN 'payment' THEN item_id END, CASE type WHEN 'refund' THEN item_id END, line_id, $1 FROM found
+		CASE type WHEN 'payment' THEN item_id END, CASE type WHEN 'refund' THEN item_id END, line_id, $1 FROM day_found WHERE NOT healed
 	ON CONFLICT (account_id, date, kind, subject) DO UPDATE SET amount = EXCLUDED.amount, effect = EXCLUDED.effect, bank_effect = EXCLUDED.bank_effect,
 		payment_id = EXCLUDED.payment_id, refund_id = EXCLUDED.refund_id, line_id = EXCLUDED.line_id, healed = false,
 		status = CASE WHEN d.status = 'resolved' AND ` + newFacts + ` THEN 'open' ELSE d.status END,
@@ -81,12 +88,12 @@ upserted AS (
 	RETURNING id, status, effect, action),
 kept AS (
 	INSERT INTO discrepancies (id, account_id, date, kind, subject, status, amount, effect, payment_id, line_id, recorded_at, resolved_at, healed)
-	SELECT 'dis_' || replace(gen_random_uuid()::text, '-', ''), account_id, date, kind, subject, 'resolved', amount, 0, item_id, id, $1, $1, true FROM healed
+	SELECT 'dis_' || replace(gen_random_uuid()::text, '-', ''), account_id, date, kind, subject, 'resolved', amount, 0, item_id, line_id, $1, $1, true FROM day_found WHERE healed
 	ON CONFLICT (account_id, date, kind, subject) DO NOTHING RETURNING id, status, effect),
 gone AS (
 	UPDATE discrepancies d SET status = 'resolved', effect = 0, bank_effect = 0, resolved_at = $1, healed = true
 	FROM day_scope s WHERE d.account_id = s.account_id AND d.date = s.date AND NOT d.healed AND d.kind NOT IN ('statement_gap', 'bank_short', 'bank_over', 'bank_unmatched')
-	AND NOT EXISTS (SELECT FROM found f WHERE f.account_id = d.account_id AND f.date = d.date AND f.kind = d.kind AND f.subject = d.subject) RETURNING d.id, d.status, d.effect),
+	AND NOT EXISTS (SELECT FROM day_found f WHERE NOT f.healed AND f.account_id = d.account_id AND f.date = d.date AND f.kind = d.kind AND f.subject = d.subject) RETURNING d.id, d.status, d.effect),
 back AS (
 	INSERT INTO moves (cause_type, cause_id, leg, from_account, to_account, amount, account_id, effective_at, recorded_at)
 	SELECT 'resolution_undone', m.cause_id, m.leg, m.to_account, m.from_account, m.amount, m.account_id, $1, $1
@@ -97,3 +104,16 @@ SELECT id, status, effect, 'matching', $1 FROM (SELECT id, status, effect FROM u
 
 // newFacts: what was decided about discrepancy d was decided about other facts.
 const newFacts = `(d.healed OR (d.amount, d.effect, d.bank_effect) IS DISTINCT FROM (EXCLUDED.amount, EXCLUDED.effect, EXCLUDED.bank_effect))`
+
+// name computes the loaded days' discrepancies from the rows as they stand and brings the list to that. The same rows give the
+// same list, whatever order they came in.
+func name(ctx context.Context, tx *sqlx.Tx, now time.Time) error {
+	if _, err := tx.ExecContext(ctx, fillFound, now); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, `ANALYZE day_found`); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, nameDiscrepancies, now)
+	return err
+}
