@@ -92,9 +92,10 @@ func (r *Reconciler) stage(ctx context.Context, in *reading) error {
 }
 
 // alone makes imports and matchings follow each other. One lock for all: a line may speak of another account's payment, so
-// that two accounts' mornings can meet. No order, callback or look-up ever takes it. What is done under it may take its time.
+// that two accounts' mornings can meet. No order, callback or look-up ever takes it. What is done under it may take its time;
+// compiling its statements would take longer than running them.
 func alone(ctx context.Context, tx *sqlx.Tx) error {
-	_, err := tx.ExecContext(ctx, `SET LOCAL statement_timeout = '10min'; SET LOCAL lock_timeout = '5min'`)
+	_, err := tx.ExecContext(ctx, `SET LOCAL statement_timeout = '10min'; SET LOCAL lock_timeout = '5min'; SET LOCAL jit = off`)
 	if err == nil {
 		_, err = tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock(7310002)`)
 	}

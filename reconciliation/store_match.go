@@ -35,15 +35,22 @@ const gross = `(CASE l.type WHEN 'payment' THEN l.amount ELSE -l.amount END)::bi
 // The working set of a matching, in tables of its transaction alone, so that every statement joins small, counted sets:
 // the days it is about; their lines; the payments and refunds of these days or that the lines speak of or were paired with;
 // and every line, of whatever day and account, that speaks of one of those, the first of each being the one that settles it.
+// Their indexes keep a statement whose plan was made on old statistics from going through a table for each row of another.
 const workingSet = `
 CREATE TEMP TABLE day_scope (account_id text, date date) ON COMMIT DROP;
 CREATE TEMP TABLE day_lines (id bigint, account_id text, date date, own_date date, type text, key text, occurrence int, amount bigint, fee bigint,
 	net bigint, gross bigint, live boolean, item_id text) ON COMMIT DROP;
-CREATE TEMP TABLE day_items (id text, type text, account_id text, provider text, reference text, transaction text, status text, done boolean, gross bigint, day date) ON COMMIT DROP;
+CREATE TEMP TABLE day_items (id text, type text, account_id text, provider text, reference text, transaction text, status text, done boolean, gross bigint, day date,
+	by_line boolean) ON COMMIT DROP;
 CREATE TEMP TABLE day_ties (line_id bigint, account_id text, date date, key text, gross bigint, frozen boolean, item_id text, rule text, rank int) ON COMMIT DROP;
 CREATE TEMP TABLE day_wanted (line_id bigint, item_id text, rule text, type text, account_id text) ON COMMIT DROP;
 CREATE TEMP TABLE day_found (account_id text, date date, kind text, subject text, amount bigint, effect bigint, bank_effect bigint, type text, item_id text, line_id bigint,
-	healed boolean) ON COMMIT DROP`
+	healed boolean) ON COMMIT DROP;
+CREATE INDEX ON day_items (id);
+CREATE INDEX ON day_ties (line_id);
+CREATE INDEX ON day_ties (item_id);
+CREATE INDEX ON day_wanted (line_id);
+CREATE INDEX ON day_found (account_id, date, kind, subject)`
 
 const fillLines = `INSERT INTO day_lines SELECT l.id, l.account_id, l.date, l.own_date, l.type, l.key, l.occurrence, l.amount, l.fee, l.net, ` + gross + `,
 	l.success AND l.superseded_at IS NULL, ` + speaksOf + ` FROM day_scope s JOIN settlement_lines l USING (account_id, date)`
@@ -53,9 +60,10 @@ const fillItems = `WITH ids AS (SELECT item_id AS id FROM day_lines WHERE item_i
 		UNION SELECT p.id FROM day_scope s JOIN payments p ON p.account_id = s.account_id AND p.status IN ('succeeded', 'reversed') AND business_day(p.paid_at) = s.date
 		UNION SELECT f.id FROM day_scope s JOIN refunds f ON f.account_id = s.account_id AND f.status = 'succeeded' AND business_day(f.effective_at) = s.date)
 	INSERT INTO day_items SELECT p.id, 'payment', p.account_id, p.provider, p.provider_reference, p.provider_transaction, p.status, p.status = 'succeeded',
-		CASE p.status WHEN 'succeeded' THEN p.received_amount ELSE 0 END, business_day(p.paid_at) FROM ids JOIN payments p USING (id)
+		CASE p.status WHEN 'succeeded' THEN p.received_amount ELSE 0 END, business_day(p.paid_at),
+		coalesce((SELECT true FROM history h WHERE h.object_id = p.id AND h.to_status = 'succeeded' AND h.source = 'settlement' LIMIT 1), false) FROM ids JOIN payments p USING (id)
 	UNION ALL SELECT f.id, 'refund', f.account_id, a.provider, f.provider_reference, f.provider_transaction, f.status, f.status = 'succeeded',
-		CASE f.status WHEN 'succeeded' THEN -f.amount ELSE 0 END, business_day(f.effective_at) FROM ids JOIN refunds f USING (id) JOIN merchant_accounts a ON a.id = f.account_id`
+		CASE f.status WHEN 'succeeded' THEN -f.amount ELSE 0 END, business_day(f.effective_at), false FROM ids JOIN refunds f USING (id) JOIN merchant_accounts a ON a.id = f.account_id`
 
 // The order among the lines that speak of one thing is by what they say, never by when they came: so is the answer.
 const fillTies = `WITH c AS (

@@ -26,7 +26,7 @@ import (
 const fillFound = `
 WITH filed AS (SELECT s.account_id, s.date, business_day($1) >= s.date + 2 AS due, EXISTS (SELECT FROM imports i
 		WHERE i.account_id = s.account_id AND i.date = s.date AND i.status = 'visible') AS yes FROM day_scope s),
-l AS (SELECT d.*, 'line:' || d.key || '#' || d.occurrence AS subject, t.rank, i.account_id AS ours_at, i.status AS ours_status, i.done, i.gross AS ours, i.day AS ours_on,
+l AS (SELECT d.*, 'line:' || d.key || '#' || d.occurrence AS subject, t.rank, i.account_id AS ours_at, i.status AS ours_status, i.done, i.gross AS ours, i.day AS ours_on, i.by_line,
 	CASE WHEN t.rank = 1 THEN false ELSE (f.key = d.key AND f.account_id = d.account_id) IS TRUE OR EXISTS (
 		SELECT FROM settlement_lines m WHERE m.account_id = d.account_id AND m.key = d.key AND m.superseded_at IS NULL AND m.success
 		AND (m.date <> m.own_date, m.date, m.occurrence) < (d.date <> d.own_date, d.date, d.occurrence)) END AS again
@@ -67,8 +67,7 @@ found AS (
 		WHERE NOT EXISTS (SELECT FROM lookups k WHERE k.object_id = x.id AND k.asked_at >= c.received_at AND k.outcome <> 'uncertain')
 		AND NOT EXISTS (SELECT FROM matches m WHERE m.payment_id = x.id AND m.ended_at IS NULL)),
 -- A payment that a line made succeed: kept, healed from the start.
-healed AS (SELECT l.account_id, l.date, 'status_mismatch', l.subject, l.amount, 0, 0, l.type, l.item_id, l.id FROM l WHERE rank = 1 AND done AND type = 'payment' AND ours_at = account_id
-	AND EXISTS (SELECT FROM history h WHERE h.object_id = l.item_id AND h.to_status = 'succeeded' AND h.source = 'settlement'))
+healed AS (SELECT l.account_id, l.date, 'status_mismatch', l.subject, l.amount, 0, 0, l.type, l.item_id, l.id FROM l WHERE rank = 1 AND done AND type = 'payment' AND ours_at = account_id AND by_line)
 INSERT INTO day_found SELECT *, false FROM found UNION ALL SELECT *, true FROM healed`
 
 // nameDiscrepancies brings the days' lists to what was found: new ones are opened, changed ones updated, and what no longer
