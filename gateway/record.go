@@ -21,6 +21,7 @@ type Word struct {
 	AccountID string
 	Notice    providers.Notice
 	Source    Source
+	Actor     string     // the person, where one said it
 	Raw       []byte     // the message as received, for callbacks and returns: kept sealed
 	Lookup    *lookupRow // for look-ups: the row that records the asking
 }
@@ -183,7 +184,7 @@ func (g *Gateway) carryOut(ctx context.Context, tx *sqlx.Tx, e *effects, o *orde
 	}
 	e.paymentChanges = append(e.paymentChanges, paymentChange{*p, fromPayment})
 	if p.Status != fromPayment {
-		e.history = append(e.history, historyRow{p.ID, fromPayment, p.Status, string(w.Source), "", detailOf(d, w), now})
+		e.history = append(e.history, historyRow{p.ID, fromPayment, p.Status, string(w.Source), w.Actor, detailOf(d, w), now})
 	}
 	for _, c := range e.orderChanges[before:] {
 		if c.ID == o.ID {
@@ -255,7 +256,7 @@ func (g *Gateway) succeed(e *effects, o *orderRow, p *paymentRow, d Decision, w 
 		move("allocated", payerAccount, moveRow{Amount: d.Allocate})
 		e.payInto(o, p, 0, d.Allocate, now)
 		o.Late = o.Late || d.OrderTo != "" && (d.Late || paidAt.After(o.ExpiresAt))
-		e.changeOrder(o, fromOrder, w.Source, "", now)
+		e.changeOrder(o, fromOrder, w.Source, w.Actor, now)
 	}
 	if d.Surplus > 0 {
 		move("surplus", surplusOf(p.ID), moveRow{Amount: d.Surplus})

@@ -215,6 +215,9 @@ func (g *Gateway) Order(ctx context.Context, c Caller, id string) (*OrderView, e
 // Payment gives a payment that the caller may see, with its history.
 func (g *Gateway) Payment(ctx context.Context, c Caller, id string) (*PaymentView, error) {
 	p, err := g.visiblePayment(ctx, c, id)
+	if ProblemName(err) == ProblemNotFound {
+		p, err = g.orderless(ctx, c, id)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -69,7 +69,11 @@ func insertInto[T any](table string, rows []T) section {
 		cols = append(cols, t.Field(i).Tag.Get("json"))
 	}
 	list := strings.Join(cols, ", ")
-	return section{table, "INSERT INTO " + table + " (" + list + ") SELECT " + list + " FROM json_populate_recordset(NULL::" + table + ", $%d) RETURNING 1",
+	values := list
+	if table == "payments" { // one that was found in a settlement may have no order
+		values = strings.Replace(list, "order_id", "nullif(order_id, '')", 1)
+	}
+	return section{table, "INSERT INTO " + table + " (" + list + ") SELECT " + values + " FROM json_populate_recordset(NULL::" + table + ", $%d) RETURNING 1",
 		rows, len(rows)}
 }
 

@@ -28,7 +28,8 @@ import (
 const (
 	MaxErrors   = 100
 	MaxFindings = 1000
-	chunk       = 5000 // rows staged per transaction
+	MaxFile     = 256 << 20 // bytes of an upload
+	chunk       = 5000      // rows staged per transaction
 )
 
 // Reconciler imports and matches. It keeps no state of its own.
@@ -48,8 +49,11 @@ func New(db *sqlx.DB, accounts *account.Store, g *gateway.Gateway, now func() ti
 type File struct {
 	AccountID      string
 	Date           string // the business day it settles, YYYY-MM-DD
+	Format         string // "" or csv: the layout is the provider's
 	Name           string
 	By             string
+	Replaces       string // the day's newest import, which this file takes the place of
+	DryRun         bool   // say what would come of it, keep nothing
 	ExpectedLines  *int64
 	ExpectedAmount *vnd.Signed
 	Body           io.Reader
@@ -64,16 +68,23 @@ type Finding struct {
 
 // Import is what became of a file. Amount is Σ signed (payments +, refunds −) over all rows.
 type Import struct {
-	ID        string     `json:"id"`
-	AccountID string     `json:"account_id"`
-	Date      string     `json:"date"`
-	SHA256    string     `json:"sha256"`
-	Lines     int64      `json:"lines"`
-	Amount    vnd.Signed `json:"amount"`
-	Fee       vnd.Amount `json:"fee"`
-	Net       vnd.Signed `json:"net"`
-	Findings  []Finding  `json:"findings"`
-	Known     bool       `json:"-"` // the very same file was imported before
+	ID           string     `json:"id"` // "" for a dry run
+	AccountID    string     `json:"account_id"`
+	Date         string     `json:"date"`
+	Status       string     `json:"status"`
+	FileName     string     `json:"file_name"`
+	SHA256       string     `json:"sha256"`
+	Lines        int64      `json:"lines"`
+	Added        int64      `json:"added"` // rows that no earlier file of the day had
+	Amount       vnd.Signed `json:"amount"`
+	Fee          vnd.Amount `json:"fee"`
+	Net          vnd.Signed `json:"net"`
+	Findings     []Finding  `json:"findings"`
+	Replaces     *string    `json:"replaces"`
+	ImportedBy   string     `json:"imported_by"`
+	RecordedAt   time.Time  `json:"recorded_at"`
+	SupersededAt *time.Time `json:"superseded_at"`
+	Known        bool       `json:"-"` // the very same file was imported before
 }
 
 // UnreadableError says line by line why a file was refused; nothing of it is kept.
@@ -87,75 +98,125 @@ func (e *UnreadableError) Error() string {
 	return "the settlement file is refused: " + strings.Join(parts, "; ")
 }
 
-// ErrConflict says that another file of this account and day stands, and differs in lines it had.
-var ErrConflict = errors.New("conflicting-settlement: an import of this day has lines that this file changes or lacks")
+// BrokenError says that the file itself could not be read to its end.
+type BrokenError struct{ Err error }
 
-// ErrSameBytes says that these bytes were imported for another account or day.
-var ErrSameBytes = errors.New("this very file was imported for another account or day")
+func (e *BrokenError) Error() string { return "reading the settlement file: " + e.Err.Error() }
+func (e *BrokenError) Unwrap() error { return e.Err }
+
+// Problems that this room gives, besides the gateway's.
+const (
+	ProblemConflict      = "conflicting-settlement"
+	ProblemDayClosed     = "day-closed"
+	ProblemSamePerson    = "another-person-required"
+	ProblemResolution    = "resolution-state"
+	conflictKnownAnother = "this very file was imported for another account or day"
+)
 
 // reading is a file on its way in.
 type reading struct {
 	f        File
 	terminal string
 	id       string
+	conn     *sqlx.Conn // the import's own: it holds the lock that says that its staged rows are not abandoned
 	sum      hash.Hash
 	imp      *Import
 	errs     []providers.LineError
 	ownDay   int64
 	total    bool
-	seen     map[string]int
 	rows     []stagedRow
 }
 
 // Settlement imports a settlement file: it is streamed into staging in short chunks, checked as a whole, made visible at once,
 // and the account's day is matched. A file that cannot be read or does not add up leaves nothing behind.
 func (r *Reconciler) Settlement(ctx context.Context, f File) (*Import, error) {
-	if _, err := time.Parse(time.DateOnly, f.Date); err != nil {
-		return nil, &UnreadableError{[]providers.LineError{{Field: "date", Detail: "must be a date like 2026-01-31"}}}
-	}
-	entry, err := r.accounts.Get(ctx, f.AccountID)
+	entry, err := r.accepts(ctx, f)
 	if err != nil {
 		return nil, err
 	}
-	if entry.Err != nil {
-		return nil, entry.Err
+	in := &reading{f: f, terminal: entry.Account.Terminal, id: newID("imp_"), sum: sha256.New()}
+	in.imp = &Import{ID: in.id, AccountID: f.AccountID, Date: f.Date, Status: "visible", FileName: f.Name, ImportedBy: f.By, Findings: []Finding{}}
+	if f.Replaces != "" {
+		in.imp.Replaces = &f.Replaces
 	}
-	in := &reading{f: f, terminal: entry.Account.Terminal, id: newID("imp_"), sum: sha256.New(), seen: map[string]int{}}
-	in.imp = &Import{ID: in.id, AccountID: f.AccountID, Date: f.Date, Findings: []Finding{}}
-	defer r.unstage(context.WithoutCancel(ctx), in.id)
-	body := io.TeeReader(f.Body, in.sum)
-	for line, err := range entry.Provider.ParseSettlement(body) {
-		if err != nil {
-			in.refuse(err)
-			if len(in.errs) >= MaxErrors {
-				break
-			}
-			continue
-		}
-		in.take(line)
-		if len(in.rows) >= chunk {
-			if err := r.stage(ctx, in); err != nil {
-				return nil, err
-			}
-		}
+	release, err := r.holdStaging(ctx, in)
+	if err != nil {
+		return nil, err
 	}
-	if len(in.errs) < MaxErrors { // the hash is over the whole file, whatever the parser left unread
-		if _, err := io.Copy(io.Discard, body); err != nil {
-			return nil, fmt.Errorf("reading the settlement file: %w", err)
-		}
-	}
-	in.finish()
-	if len(in.errs) > 0 {
-		return nil, &UnreadableError{in.errs}
-	}
-	if err := r.stage(ctx, in); err != nil {
+	defer release()
+	if err := r.read(ctx, in, entry.Provider); err != nil {
 		return nil, err
 	}
 	imp, err := r.makeVisible(ctx, in)
+	if err != nil || f.DryRun {
+		return imp, err
+	}
+	return imp, r.Match(ctx, f.AccountID, f.Date)
+}
+
+// accepts checks what is said about the file, before a byte of it is read.
+func (r *Reconciler) accepts(ctx context.Context, f File) (*account.Entry, error) {
+	if err := checkDate("date", f.Date); err != nil {
+		return nil, err
+	}
+	if f.Format != "" && f.Format != "csv" {
+		return nil, invalid("format", "settlement files are csv")
+	}
+	entry, err := r.accounts.Get(ctx, f.AccountID)
+	if errors.Is(err, account.ErrNoAccount) {
+		return nil, notFound("account")
+	}
 	if err != nil {
 		return nil, err
 	}
-	return imp, r.Match(ctx, f.AccountID, f.Date)
+	return entry, entry.Err
+}
+
+// broken remembers that the file itself could not be read to its end, whatever the parser made of that.
+type broken struct {
+	r   io.Reader
+	err error
+}
+
+func (b *broken) Read(p []byte) (int, error) {
+	n, err := b.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		b.err = err
+	}
+	return n, err
+}
+
+// read parses, checks and stages the whole file. After the first bad row nothing more is staged, only looked at; of a file
+// that is refused no more is read than its errors need.
+func (r *Reconciler) read(ctx context.Context, in *reading, p providers.Provider) error {
+	source := &broken{r: in.f.Body}
+	body := io.TeeReader(source, in.sum)
+	for line, err := range p.ParseSettlement(body) {
+		if err != nil {
+			in.refuse(err)
+		} else {
+			in.take(line)
+		}
+		if len(in.errs) >= MaxErrors {
+			break
+		}
+		if len(in.rows) >= chunk {
+			if err := r.stage(ctx, in); err != nil {
+				return err
+			}
+		}
+	}
+	if len(in.errs) == 0 { // the hash is over the whole file, whatever the parser left unread
+		_, _ = io.Copy(io.Discard, body) // a failure is in source.err
+	}
+	if source.err != nil {
+		return &BrokenError{source.err}
+	}
+	in.finish()
+	if len(in.errs) > 0 {
+		return &UnreadableError{in.errs}
+	}
+	return r.stage(ctx, in)
 }
 
 func (in *reading) refuse(err error) {
@@ -180,10 +241,6 @@ func (in *reading) take(l providers.SettlementLine) {
 	if l.Terminal != in.terminal {
 		in.refuse(&providers.LineError{Line: l.Line, Field: "terminal", Detail: "is " + l.Terminal + ", this account's is " + in.terminal})
 		return
-	}
-	in.seen[l.Key]++
-	if in.seen[l.Key] > 1 {
-		in.finding(l.Line, "duplicate_line", "the same row stands in this file before")
 	}
 	if l.Date == in.f.Date {
 		in.ownDay++
@@ -226,3 +283,18 @@ func (in *reading) finish() {
 }
 
 func newID(prefix string) string { return prefix + strings.ToLower(rand.Text()) }
+
+func invalid(field, detail string) error {
+	return &gateway.Problem{Name: gateway.ProblemInvalid, Fields: []gateway.FieldError{{Field: field, Detail: detail}}}
+}
+
+func notFound(what string) error {
+	return &gateway.Problem{Name: gateway.ProblemNotFound, Detail: "there is no such " + what}
+}
+
+func checkDate(field, value string) error {
+	if _, err := time.Parse(time.DateOnly, value); err != nil {
+		return invalid(field, "must be a date like 2026-01-31")
+	}
+	return nil
+}

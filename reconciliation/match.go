@@ -8,20 +8,25 @@ import (
 )
 
 // Match brings a day of an account to what its rows say. A line for a payment that is not paid here makes it paid, through the
-// gateway's one door; then lines and payments are paired and what is left is named. Running it again changes nothing.
+// gateway's one door; then lines and payments are paired and what is left is named, on this day and on every other that its
+// lines or payments touch. Running it again changes nothing; a closed day is left as it is.
 func (r *Reconciler) Match(ctx context.Context, accountID, date string) error {
+	if err := checkDate("date", date); err != nil {
+		return err
+	}
 	lines, err := r.unpaid(ctx, accountID, date)
 	if err != nil {
 		return err
 	}
-	healed := []string{}
 	for _, l := range lines {
-		_, err := r.gateway.Record(ctx, gateway.Word{AccountID: accountID, Source: gateway.SourceSettlement, Notice: providers.Notice{
-			Reference: l.Reference, Outcome: providers.Succeeded, Amount: l.Amount, Transaction: l.Transaction, PaidAt: l.At, Code: "settled"}})
-		if err != nil {
+		if _, err := r.gateway.Record(ctx, gateway.Word{AccountID: accountID, Source: gateway.SourceSettlement, Notice: l.notice()}); err != nil {
 			return err
 		}
-		healed = append(healed, l.Reference)
 	}
-	return r.match(ctx, accountID, date, healed)
+	return r.match(ctx, accountID, date)
+}
+
+// notice is what a settlement line says of a payment.
+func (l *unpaidLine) notice() providers.Notice {
+	return providers.Notice{Reference: l.Reference, Outcome: providers.Succeeded, Amount: l.Amount, Transaction: l.Transaction, PaidAt: l.At, Code: "settled"}
 }

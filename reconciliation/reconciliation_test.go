@@ -37,6 +37,8 @@ type morning struct {
 	g     *gateway.Gateway
 	r     *reconciliation.Reconciler
 	world *sim.World
+
+	accounts *account.Store
 }
 
 var caller = gateway.Caller{ClientID: "cli", SourceSystem: "portal", Mode: "live"}
@@ -76,6 +78,7 @@ func newMorning(t *testing.T) *morning {
 		t.Fatal(err)
 	}
 	m.world, m.g = world, gateway.New(m.db, accounts, keys, "http://127.0.0.1:1", world.Now)
+	m.accounts = accounts
 	m.r = reconciliation.New(m.db, accounts, m.g, world.Now)
 	return m
 }
@@ -181,7 +184,7 @@ func TestEveryDifferenceIsNamedAndExplained(t *testing.T) {
 	if again := m.day(); !maps.Equal(again.Discrepancies, want) || again.Explained != d.Explained || again.Matched != d.Matched {
 		t.Errorf("matching again: %+v", again)
 	}
-	if _, err := m.in(m.file(sim.Changes{})); !errors.Is(err, reconciliation.ErrConflict) {
+	if _, err := m.in(m.file(sim.Changes{})); gateway.ProblemName(err) != reconciliation.ProblemConflict {
 		t.Errorf("another file with changed lines: %v", err)
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"feegate/providers/breaker"
 	"feegate/providers/momo"
 	"feegate/providers/vnpay"
+	"feegate/reconciliation"
 )
 
 // app is the whole program, wired: the only place where concrete types meet.
@@ -48,7 +49,8 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 	if err != nil {
 		return nil, err
 	}
-	handler, err := api.New(api.Deps{Gateway: g, Accounts: accounts, Breakers: breakers, Identity: people, PageOf: s.pageOf,
+	handler, err := api.New(api.Deps{Gateway: g, Accounts: accounts, Breakers: breakers, Identity: people,
+		Reconciler: reconciliation.New(db, accounts, g, now), PageOf: s.pageOf,
 		Feed: feed.NewReader(db), Endpoints: feed.NewEndpoints(db, keys, now, options), Ready: db.PingContext, Now: now, Log: log, TrustedProxies: trusted})
 	if err != nil {
 		return nil, err

@@ -20,7 +20,7 @@ type store struct {
 // pageOf gives the checkout page of the order that a provider's reference belongs to, "" where it belongs to none.
 func (s *store) pageOf(ctx context.Context, accountID, reference string) (string, error) {
 	var order string
-	err := s.db.GetContext(ctx, &order, `SELECT order_id FROM payments WHERE account_id = $1 AND provider_reference = $2`, accountID, reference)
+	err := s.db.GetContext(ctx, &order, `SELECT order_id FROM payments WHERE account_id = $1 AND provider_reference = $2 AND order_id IS NOT NULL`, accountID, reference)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", nil
 	}

@@ -22,6 +22,7 @@ import (
 	"feegate/gateway/feed"
 	"feegate/gateway/identity"
 	"feegate/providers/breaker"
+	"feegate/reconciliation"
 )
 
 // Deps is what the edge needs; every field is required.
@@ -30,6 +31,8 @@ type Deps struct {
 	Accounts *account.Store
 	Breakers *breaker.Group
 	Identity *identity.Store
+	// Reconciler is the morning after: settlements, matching, discrepancies.
+	Reconciler *reconciliation.Reconciler
 	// PageOf gives the checkout page of the order that a provider's reference belongs to, "" where it belongs to none.
 	PageOf    func(ctx context.Context, accountID, reference string) (string, error)
 	Feed      *feed.Reader
@@ -93,6 +96,7 @@ func New(d Deps) (http.Handler, error) {
 	v1.POST("/webhook-endpoints/:id/replay", s.may(identity.WebhooksWrite), s.replayEndpoint)
 	s.mountMoney(v1)
 	v1.GET("/providers", s.may(identity.OrdersRead, identity.Operator, identity.Finance, identity.Admin), s.listProviders)
+	s.mountReconciliation(v1)
 	return r, nil
 }
 

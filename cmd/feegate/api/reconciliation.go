@@ -1,0 +1,222 @@
+package api
+
+import (
+	"net/http"
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"feegate/gateway"
+	"feegate/gateway/identity"
+	"feegate/reconciliation"
+)
+
+// mountReconciliation puts the morning after on HTTP: finance works on it, approvers and auditors read along, and an approver
+// decides on what finance proposes.
+func (s *server) mountReconciliation(v1 *gin.RouterGroup) {
+	work, read, decide := s.may("", identity.Finance), s.may("", identity.Finance, identity.Approver), s.may("", identity.Approver)
+	v1.POST("/settlements", work, s.importSettlement)
+	v1.GET("/imports", read, s.listImports)
+	v1.GET("/imports/:id", read, s.getImport)
+	v1.POST("/reconciliations", work, s.reconcile)
+	v1.GET("/reconciliations/:date", read, s.getDay)
+	v1.GET("/discrepancies", read, s.listDiscrepancies)
+	v1.GET("/discrepancies/:id", read, s.getDiscrepancy)
+	v1.POST("/discrepancies/:id/resolutions", work, s.resolve)
+	v1.POST("/discrepancies/:id/resolutions/:n/approve", decide, func(c *gin.Context) { s.decideResolution(c, true) })
+	v1.POST("/discrepancies/:id/resolutions/:n/reject", decide, func(c *gin.Context) { s.decideResolution(c, false) })
+	v1.GET("/ledger/balances", read, s.balances)
+}
+
+// audit notes who did it. The deed is recorded with its doer already: a failure here is told to the log alone.
+func (s *server) audit(c *gin.Context, action, object string) {
+	if err := s.Identity.Audit(c.Request.Context(), nil, actor(c), action, object, nil); err != nil {
+		s.Log.ErrorContext(c.Request.Context(), "not audited", "request", c.GetString(requestIDKey), "action", action, "object", object, "error", err)
+	}
+}
+
+// limitOf reads ?limit=: 1 to 200, 50 when absent.
+func limitOf(c *gin.Context) (int, error) {
+	q := c.Query("limit")
+	if q == "" {
+		return 50, nil
+	}
+	n, err := strconv.Atoi(q)
+	if err != nil || n < 1 || n > 200 {
+		return 0, invalid("limit", "must lie between 1 and 200")
+	}
+	return n, nil
+}
+
+// listed is a list's answer; next is null at its end.
+func listed(c *gin.Context, items any, next string) {
+	var n *string
+	if next != "" {
+		n = &next
+	}
+	c.JSON(http.StatusOK, gin.H{"items": items, "next": n})
+}
+
+var anImport = regexp.MustCompile(`^(imp_[A-Za-z0-9_-]{1,60})?$`)
+
+func (s *server) listImports(c *gin.Context) {
+	limit, err := limitOf(c)
+	if err == nil && !anImport.MatchString(c.Query("after")) {
+		err = invalid("after", "must be the next of an earlier answer")
+	}
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	items, next, err := s.Reconciler.Imports(c.Request.Context(), caller(c), c.Query("account_id"), c.Query("date"), c.Query("after"), limit)
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	listed(c, items, next)
+}
+
+func (s *server) getImport(c *gin.Context) {
+	name, err := id(c, "imp_")
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	imp, err := s.Reconciler.Import(c.Request.Context(), caller(c), name)
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	c.JSON(http.StatusOK, imp)
+}
+
+// reconcile matches a day again.
+func (s *server) reconcile(c *gin.Context) {
+	var in struct {
+		Date      string `json:"date"`
+		AccountID string `json:"account_id,omitempty"`
+	}
+	if _, err := readJSON(c, &in); err != nil {
+		s.refuse(c, err)
+		return
+	}
+	day, err := s.Reconciler.Reconcile(c.Request.Context(), caller(c), in.Date, in.AccountID)
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	c.JSON(http.StatusOK, day)
+}
+
+func (s *server) getDay(c *gin.Context) {
+	day, err := s.Reconciler.Days(c.Request.Context(), caller(c), c.Param("date"), c.Query("account_id"))
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	c.JSON(http.StatusOK, day)
+}
+
+func (s *server) listDiscrepancies(c *gin.Context) {
+	limit, err := limitOf(c)
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	items, next, err := s.Reconciler.Discrepancies(c.Request.Context(), caller(c), reconciliation.Filter{Date: c.Query("date"), From: c.Query("from"), To: c.Query("to"),
+		AccountID: c.Query("account_id"), Kind: c.Query("kind"), Status: c.Query("status"), Owner: c.Query("owner"), After: c.Query("after"), Limit: limit})
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	listed(c, items, next)
+}
+
+func (s *server) getDiscrepancy(c *gin.Context) {
+	name, err := id(c, "dis_")
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	d, err := s.Reconciler.Discrepancy(c.Request.Context(), caller(c), name)
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	c.JSON(http.StatusOK, d)
+}
+
+func (s *server) resolve(c *gin.Context) {
+	name, err := id(c, "dis_")
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	var in reconciliation.NewResolution
+	k, err := s.call(c, &in)
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	a, err := s.Reconciler.Resolve(c.Request.Context(), caller(c), k, name, in)
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	if !a.Replayed {
+		s.audit(c, "discrepancy."+in.Action, name)
+	}
+	answer(c, a)
+}
+
+// decideResolution approves or rejects; the call has no body.
+func (s *server) decideResolution(c *gin.Context, approve bool) {
+	name, err := id(c, "dis_")
+	n, bad := strconv.Atoi(c.Param("n"))
+	if err == nil && (bad != nil || n < 1 || n > 1e6) {
+		err = &gateway.Problem{Name: gateway.ProblemNotFound, Detail: "there is no such resolution"}
+	}
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	done, err := s.Reconciler.Decide(c.Request.Context(), caller(c), name, n, approve)
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	s.audit(c, "discrepancy."+done.Action+"."+done.Status, name)
+	c.JSON(http.StatusOK, done)
+}
+
+// balances adds up the moves recorded until a time, now when absent.
+func (s *server) balances(c *gin.Context) {
+	at := s.Now()
+	if q := c.Query("at"); q != "" {
+		t, err := time.Parse(time.RFC3339, q)
+		if err != nil {
+			s.refuse(c, invalid("at", "must be a time like 2026-01-31T17:00:00+07:00"))
+			return
+		}
+		at = t
+	}
+	items, err := s.Reconciler.Balances(c.Request.Context(), caller(c), at)
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	c.JSON(http.StatusOK, gin.H{"at": at, "items": items, "next": nil})
+}
+
+// refuseLines answers 422 with errors that name lines of a file.
+func (s *server) refuseLines(c *gin.Context, detail string, lines []lineError) {
+	m := problems[gateway.ProblemInvalid]
+	c.Abort()
+	c.Header("Content-Type", "application/problem+json")
+	c.JSON(m.status, struct {
+		document
+		Errors []lineError `json:"errors"`
+	}{document{Type: "urn:feegate:problem:" + gateway.ProblemInvalid, Title: m.title, TitleVI: m.viet, Status: m.status, Detail: detail, Request: c.GetString(requestIDKey)}, lines})
+}

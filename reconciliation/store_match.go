@@ -1,0 +1,231 @@
+package reconciliation
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+
+	"feegate/gateway/vnd"
+)
+
+// speaksOf is the payment or refund that a settlement line l speaks of: the one that a person said, else the one with the
+// line's reference, else the one with its transaction (where one alone has it), else another account's of the same provider
+// with that reference. Never one of the same amount. Every line speaks of one thing at most, whatever was imported when.
+const speaksOf = `coalesce(
+	(SELECT coalesce(m.payment_id, m.refund_id) FROM matches m WHERE m.line_id = l.id AND m.ended_at IS NULL AND m.rule = 'person'),
+	CASE l.type WHEN 'payment' THEN coalesce(
+		(SELECT p.id FROM payments p WHERE p.account_id = l.account_id AND p.provider_reference = l.reference),
+		(SELECT min(p.id) FROM payments p WHERE p.account_id = l.account_id AND p.provider_transaction = l.transaction
+			AND p.provider_transaction <> '' AND l.transaction <> '0' HAVING count(*) = 1),
+		(SELECT min(p.id) FROM merchant_accounts o JOIN payments p ON p.account_id = o.id AND p.provider_reference = l.reference
+			WHERE o.provider = (SELECT provider FROM merchant_accounts WHERE id = l.account_id) AND o.id <> l.account_id HAVING count(*) = 1))
+	ELSE coalesce(
+		(SELECT f.id FROM refunds f WHERE f.account_id = l.account_id AND f.provider_reference = l.reference),
+		(SELECT min(f.id) FROM refunds f WHERE f.account_id = l.account_id AND f.provider_transaction = l.transaction
+			AND f.provider_transaction <> '' AND l.transaction <> '0' HAVING count(*) = 1),
+		(SELECT f.id FROM refunds f JOIN merchant_accounts o ON o.id = f.account_id WHERE f.provider_reference = l.reference
+			AND o.provider = (SELECT provider FROM merchant_accounts WHERE id = l.account_id)))
+	END)`
+
+const gross = `(CASE l.type WHEN 'payment' THEN l.amount ELSE -l.amount END)::bigint`
+
+// The working set of a matching, in tables of its transaction alone, so that every statement joins small, counted sets:
+// the days it is about; their lines; the payments and refunds of these days or that the lines speak of or were paired with;
+// and every line, of whatever day and account, that speaks of one of those, the first of each being the one that settles it.
+// Their indexes keep a statement whose plan was made on old statistics from going through a table for each row of another.
+const workingSet = `
+CREATE TEMP TABLE day_scope (account_id text, date date) ON COMMIT DROP;
+CREATE TEMP TABLE day_lines (id bigint, account_id text, date date, own_date date, type text, key text, occurrence int, amount bigint, fee bigint,
+	net bigint, gross bigint, live boolean, item_id text) ON COMMIT DROP;
+CREATE TEMP TABLE day_items (id text, type text, account_id text, provider text, reference text, transaction text, status text, done boolean, gross bigint, day date,
+	by_line boolean) ON COMMIT DROP;
+CREATE TEMP TABLE day_ties (line_id bigint, account_id text, date date, key text, gross bigint, frozen boolean, item_id text, rule text, rank int) ON COMMIT DROP;
+CREATE TEMP TABLE day_wanted (line_id bigint, item_id text, rule text, type text, account_id text) ON COMMIT DROP;
+CREATE TEMP TABLE day_found (account_id text, date date, kind text, subject text, amount bigint, effect bigint, bank_effect bigint, type text, item_id text, line_id bigint,
+	healed boolean) ON COMMIT DROP;
+CREATE INDEX ON day_items (id);
+CREATE INDEX ON day_ties (line_id);
+CREATE INDEX ON day_ties (item_id);
+CREATE INDEX ON day_wanted (line_id);
+CREATE INDEX ON day_found (account_id, date, kind, subject)`
+
+const fillLines = `INSERT INTO day_lines SELECT l.id, l.account_id, l.date, l.own_date, l.type, l.key, l.occurrence, l.amount, l.fee, l.net, ` + gross + `,
+	l.success AND l.superseded_at IS NULL, ` + speaksOf + ` FROM day_scope s JOIN settlement_lines l USING (account_id, date)`
+
+const fillItems = `WITH ids AS (SELECT item_id AS id FROM day_lines WHERE item_id IS NOT NULL
+		UNION SELECT coalesce(m.payment_id, m.refund_id) FROM day_lines l JOIN matches m ON m.line_id = l.id
+		UNION SELECT p.id FROM day_scope s JOIN payments p ON p.account_id = s.account_id AND p.status IN ('succeeded', 'reversed') AND business_day(p.paid_at) = s.date
+		UNION SELECT f.id FROM day_scope s JOIN refunds f ON f.account_id = s.account_id AND f.status = 'succeeded' AND business_day(f.effective_at) = s.date)
+	INSERT INTO day_items SELECT p.id, 'payment', p.account_id, p.provider, p.provider_reference, p.provider_transaction, p.status, p.status = 'succeeded',
+		CASE p.status WHEN 'succeeded' THEN p.received_amount ELSE 0 END, business_day(p.paid_at),
+		coalesce((SELECT true FROM history h WHERE h.object_id = p.id AND h.to_status = 'succeeded' AND h.source = 'settlement' LIMIT 1), false) FROM ids JOIN payments p USING (id)
+	UNION ALL SELECT f.id, 'refund', f.account_id, a.provider, f.provider_reference, f.provider_transaction, f.status, f.status = 'succeeded',
+		CASE f.status WHEN 'succeeded' THEN -f.amount ELSE 0 END, business_day(f.effective_at), false FROM ids JOIN refunds f USING (id) JOIN merchant_accounts a ON a.id = f.account_id`
+
+// The order among the lines that speak of one thing is by what they say, never by when they came: so is the answer.
+const fillTies = `WITH c AS (
+		SELECT l.id, i.id AS item_id, 'reference' AS rule FROM day_items i JOIN settlement_lines l ON l.reference = i.reference AND l.type = i.type
+			JOIN merchant_accounts a ON a.id = l.account_id AND a.provider = i.provider WHERE l.superseded_at IS NULL AND l.success AND ` + speaksOf + ` = i.id
+		UNION ALL SELECT l.id, i.id, 'transaction' FROM day_items i JOIN settlement_lines l ON l.account_id = i.account_id AND l.transaction = i.transaction AND l.type = i.type
+			WHERE l.superseded_at IS NULL AND l.success AND i.transaction <> '' AND l.reference <> i.reference AND ` + speaksOf + ` = i.id
+		UNION ALL SELECT l.id, i.id, 'person' FROM day_items i JOIN matches m ON i.id = coalesce(m.payment_id, m.refund_id) AND m.ended_at IS NULL AND m.rule = 'person'
+			JOIN settlement_lines l ON l.id = m.line_id AND l.superseded_at IS NULL AND l.success),
+	one AS (SELECT DISTINCT ON (id) * FROM c ORDER BY id, rule),
+	f AS (SELECT l.id AS line_id, l.account_id, l.date, l.key, ` + gross + ` AS gross, d.date IS NOT NULL AS frozen, i.id AS item_id, c.rule,
+		l.occurrence, l.own_date, i.account_id AS ours, i.gross AS owed, i.day
+		FROM one c JOIN settlement_lines l ON l.id = c.id JOIN day_items i ON i.id = c.item_id
+		LEFT JOIN days d ON d.account_id = l.account_id AND d.date = l.date AND d.status IN ('closed', 'signed'))
+	INSERT INTO day_ties SELECT f.line_id, f.account_id, f.date, f.key, f.gross, f.frozen, f.item_id, f.rule, row_number() OVER (PARTITION BY f.item_id
+		ORDER BY f.rule = 'person' DESC, (f.frozen AND m.id IS NOT NULL) DESC, f.account_id <> f.ours, f.gross <> f.owed, f.date <> coalesce(f.day, f.own_date), f.date, f.occurrence, f.key, f.account_id)
+	FROM f LEFT JOIN matches m ON m.line_id = f.line_id AND m.ended_at IS NULL AND coalesce(m.payment_id, m.refund_id) = f.item_id`
+
+// load fills the working set with the days given.
+func load(ctx context.Context, tx *sqlx.Tx, days []accountDay) error {
+	ids, dates := make([]string, len(days)), make([]string, len(days))
+	for i, d := range days {
+		ids[i], dates[i] = d.AccountID, d.Date
+	}
+	if _, err := tx.ExecContext(ctx, `WITH a AS (DELETE FROM day_lines), b AS (DELETE FROM day_items), c AS (DELETE FROM day_ties), d AS (DELETE FROM day_scope)
+		INSERT INTO day_scope SELECT * FROM unnest($1::text[], $2::date[])`, pq.Array(ids), pq.Array(dates)); err != nil {
+		return fmt.Errorf("loading %d days: %w", len(days), err)
+	}
+	for _, step := range []string{`ANALYZE day_scope`, fillLines, `ANALYZE day_lines`, fillItems, `ANALYZE day_items`, fillTies, `ANALYZE day_ties`} {
+		if _, err := tx.ExecContext(ctx, step); err != nil {
+			return fmt.Errorf("loading %d days: %w", len(days), err)
+		}
+	}
+	return nil
+}
+
+// The pairs that the rows ask for: the first line of each payment or refund that succeeded, in its own account, of its
+// amount. A closed day's pairs stay as they are.
+const fillWanted = `INSERT INTO day_wanted SELECT t.line_id, t.item_id, t.rule, i.type, i.account_id FROM day_ties t JOIN day_items i ON i.id = t.item_id
+	WHERE t.rank = 1 AND i.done AND t.account_id = i.account_id AND t.gross = i.gross AND NOT t.frozen`
+
+// What stands and is not wanted ends with its un-match row; a person's tie and a closed day's pairs stay.
+const endMatches = `WITH standing AS (
+		SELECT m.* FROM matches m JOIN day_items i ON m.payment_id = i.id WHERE m.ended_at IS NULL AND i.type = 'payment'
+		UNION SELECT m.* FROM matches m JOIN day_items i ON m.refund_id = i.id WHERE m.ended_at IS NULL AND i.type = 'refund'
+		UNION SELECT m.* FROM matches m JOIN day_lines l ON m.line_id = l.id WHERE m.ended_at IS NULL)
+	INSERT INTO unmatches (match_id, reason, actor, recorded_at) SELECT m.id, 'matched anew', 'matching', $1 FROM standing m
+	JOIN settlement_lines l ON l.id = m.line_id
+	LEFT JOIN day_wanted w ON w.line_id = m.line_id AND w.item_id = coalesce(m.payment_id, m.refund_id)
+	LEFT JOIN days d ON d.account_id = l.account_id AND d.date = l.date AND d.status IN ('closed', 'signed')
+	WHERE w.line_id IS NULL AND d.date IS NULL AND m.rule <> 'person' RETURNING match_id`
+
+// pair brings the matches of the loaded day to what its rows ask for. What stands already is taken off the wanted ones first:
+// a statement that looks into the table it fills would look through its own rows. The unique indexes of matches hold
+// exclusiveness, whoever else runs.
+func pair(ctx context.Context, tx *sqlx.Tx, now time.Time) error {
+	for _, step := range []string{fillWanted, `ANALYZE day_wanted`} {
+		if _, err := tx.ExecContext(ctx, step); err != nil {
+			return fmt.Errorf("matching: %w", err)
+		}
+	}
+	var ended []int64
+	if err := tx.SelectContext(ctx, &ended, endMatches, now); err != nil {
+		return fmt.Errorf("ending matches: %w", err)
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE matches SET ended_at = $2 WHERE id = ANY ($1) AND ended_at IS NULL`, pq.Array(ended), now); err != nil {
+		return fmt.Errorf("ending matches: %w", err)
+	}
+	for _, on := range []string{`m.line_id = w.line_id`, `m.payment_id = w.item_id`, `m.refund_id = w.item_id`} {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM day_wanted w USING matches m WHERE m.ended_at IS NULL AND `+on); err != nil {
+			return fmt.Errorf("matching: %w", err)
+		}
+	}
+	if _, err := tx.ExecContext(ctx, `INSERT INTO matches (payment_id, refund_id, line_id, account_id, rule, recorded_at)
+		SELECT CASE type WHEN 'payment' THEN item_id END, CASE type WHEN 'refund' THEN item_id END, line_id, account_id, rule, $1 FROM day_wanted ORDER BY line_id`, now); err != nil {
+		return fmt.Errorf("matching: %w", err)
+	}
+	return nil
+}
+
+// accountDay is one day of one account.
+type accountDay struct {
+	AccountID string `db:"account_id"`
+	Date      string `db:"date"`
+}
+
+// match pairs a day and names what is left, on it and on the days that it touches.
+func (r *Reconciler) match(ctx context.Context, accountID, date string) error {
+	tx, err := r.db.BeginTxx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("matching: %w", err)
+	}
+	defer tx.Rollback() // after a commit it does nothing
+	if err := alone(ctx, tx); err != nil {
+		return fmt.Errorf("matching: %w", err)
+	}
+	if err := r.matchIn(ctx, tx, accountID, date); err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("matching: %w", err)
+	}
+	return nil
+}
+
+func (r *Reconciler) matchIn(ctx context.Context, tx *sqlx.Tx, accountID, date string) error {
+	closed, err := frozen(ctx, tx, accountID, date)
+	if err != nil || closed {
+		return err
+	}
+	now := r.now()
+	if _, err := tx.ExecContext(ctx, workingSet); err != nil {
+		return fmt.Errorf("matching: %w", err)
+	}
+	if err := load(ctx, tx, []accountDay{{accountID, date}}); err != nil {
+		return err
+	}
+	if err := pair(ctx, tx, now); err != nil {
+		return err
+	}
+	var days []accountDay
+	if err := tx.SelectContext(ctx, &days, `SELECT account_id, date::text FROM (SELECT account_id, date FROM day_scope
+			UNION SELECT account_id, day FROM day_items WHERE day IS NOT NULL UNION SELECT account_id, date FROM day_ties
+			UNION SELECT m.account_id, m.date FROM day_lines l JOIN settlement_lines m ON m.account_id = l.account_id AND m.key = l.key AND m.superseded_at IS NULL) t
+		WHERE NOT EXISTS (SELECT FROM days d WHERE d.account_id = t.account_id AND d.date = t.date AND d.status IN ('closed', 'signed'))`); err != nil {
+		return fmt.Errorf("finding the days it touches: %w", err)
+	}
+	if len(days) > 1 {
+		if err := load(ctx, tx, days); err != nil {
+			return err
+		}
+	}
+	if err := name(ctx, tx, now); err != nil {
+		return fmt.Errorf("naming the differences of %s: %w", date, err)
+	}
+	if _, err := tx.ExecContext(ctx, `INSERT INTO days (account_id, date, status, matched_at)
+		SELECT $1, $2, 'matched', $3 WHERE EXISTS (SELECT FROM imports WHERE account_id = $1 AND date = $2 AND status = 'visible')
+		ON CONFLICT (account_id, date) DO UPDATE SET status = 'matched', matched_at = $3`, accountID, date, now); err != nil {
+		return fmt.Errorf("marking the day: %w", err)
+	}
+	return nil
+}
+
+// unpaid gives the day's lines that settle payments which are not recorded as paid here, one for each payment.
+func (r *Reconciler) unpaid(ctx context.Context, accountID, date string) ([]unpaidLine, error) {
+	var out []unpaidLine
+	if closed, err := frozen(ctx, r.db, accountID, date); err != nil || closed {
+		return nil, err
+	}
+	err := r.db.SelectContext(ctx, &out, `SELECT DISTINCT ON (p.id) p.provider_reference AS reference, l.transaction, l.amount, l.at FROM settlement_lines l
+		JOIN payments p ON p.account_id = l.account_id AND p.id = `+speaksOf+`
+		WHERE l.account_id = $1 AND l.date = $2 AND l.superseded_at IS NULL AND l.success AND l.type = 'payment'
+		AND p.status IN ('created', 'pending', 'failed', 'expired') ORDER BY p.id, l.date <> l.own_date, l.occurrence, l.key`, accountID, date)
+	if err != nil {
+		return nil, fmt.Errorf("finding settled payments that are not paid here: %w", err)
+	}
+	return out, nil
+}
+
+type unpaidLine struct {
+	Reference   string     `db:"reference"`
+	Transaction string     `db:"transaction"`
+	Amount      vnd.Amount `db:"amount"`
+	At          time.Time  `db:"at"`
+}
