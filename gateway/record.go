@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -200,7 +201,7 @@ func (g *Gateway) succeed(e *effects, o *orderRow, p *paymentRow, d Decision, w 
 	p.Status, p.ReceivedAmount, p.AllocatedAmount = PaymentSucceeded, d.Received, d.Allocate
 	p.PaidAt, p.RecordedAt, p.Channel, p.ChannelRule, p.InDoubt = &paidAt, &now, &channel, &rule, false
 	move := func(leg, from string, m moveRow) {
-		m.CauseType, m.CauseID, m.Leg, m.FromAccount, m.ToAccount = "payment", p.ID, leg, from, clearing(*p.AccountID)
+		m.CauseType, m.CauseID, m.Leg, m.FromAccount, m.ToAccount = "payment", p.ID, leg, from, holder(p, o.AgencyCode)
 		m.AccountID, m.EffectiveAt, m.RecordedAt = p.AccountID, paidAt, now
 		e.moves = append(e.moves, m)
 	}
@@ -220,7 +221,7 @@ func (g *Gateway) succeed(e *effects, o *orderRow, p *paymentRow, d Decision, w 
 func (g *Gateway) reverse(ctx context.Context, tx *sqlx.Tx, e *effects, o *orderRow, p *paymentRow, w Word, now time.Time) error {
 	e.reversals = append(e.reversals, reversalRow{p.ID, string(w.Source), now, now})
 	back := func(leg, to string, m moveRow) {
-		m.CauseType, m.CauseID, m.Leg, m.FromAccount, m.ToAccount = "reversal", p.ID, leg, clearing(*p.AccountID), to
+		m.CauseType, m.CauseID, m.Leg, m.FromAccount, m.ToAccount = "reversal", p.ID, leg, holder(p, o.AgencyCode), to
 		m.AccountID, m.EffectiveAt, m.RecordedAt = p.AccountID, now, now
 		e.moves = append(e.moves, m)
 	}
@@ -266,10 +267,10 @@ func (g *Gateway) announce(ctx context.Context, tx *sqlx.Tx, e *effects, o *orde
 	if err != nil {
 		return err
 	}
-	for i := range payments {
-		if payments[i].ID == p.ID {
-			payments[i] = *p
-		}
+	if i := slices.IndexFunc(payments, func(q paymentRow) bool { return q.ID == p.ID }); i >= 0 {
+		payments[i] = *p
+	} else { // counter money is written in this very transaction
+		payments = append(payments, *p)
 	}
 	view, err := g.viewOrder(o, lines, payments)
 	if err != nil {

@@ -182,6 +182,9 @@ func (g *Gateway) Payment(ctx context.Context, c Caller, id string) (*PaymentVie
 		return nil, fmt.Errorf("reading payment %s: %w", id, err)
 	}
 	v := viewPayment(&p)
+	if v.Evidence, err = evidenceOf(ctx, g.db, id, g.now()); err != nil {
+		return nil, err
+	}
 	rows, err := g.db.QueryContext(ctx, `SELECT from_status, to_status, source, detail, recorded_at FROM history WHERE object_id = $1 ORDER BY id`, id)
 	if err != nil {
 		return nil, fmt.Errorf("reading the history of %s: %w", id, err)

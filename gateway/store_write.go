@@ -27,6 +27,8 @@ type effects struct {
 	outbox      []outboxRow
 	callbacks   []callbackRow
 	lookups     []lookupRow
+	counters    []counterRow
+	voids       []voidRow
 
 	orderChanges   []orderChange
 	paymentChanges []paymentChange
@@ -77,6 +79,7 @@ func (e *effects) sections() []section {
 		insertInto("payments", e.payments), insertInto("allocations", e.allocations), insertInto("reversals", e.reversals),
 		insertInto("history", e.history), insertInto("moves", e.moves), insertInto("outbox", e.outbox),
 		insertInto("callbacks", e.callbacks), insertInto("lookups", e.lookups),
+		insertInto("counter_payments", e.counters), insertInto("voids", e.voids),
 		{"order_changes", changeOrders, e.orderChanges, len(e.orderChanges)},
 		{"line_changes", changeLines, e.orderChanges, -len(e.orderChanges)}, // any number of lines may change
 		{"payment_changes", changePayments, e.paymentChanges, len(e.paymentChanges)},

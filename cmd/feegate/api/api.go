@@ -81,6 +81,7 @@ func New(d Deps) http.Handler {
 	v1.GET("/webhook-endpoints/:id/deliveries", s.may(identity.WebhooksWrite), s.listDeliveries)
 	v1.POST("/webhook-endpoints/:id/replay", s.may(identity.WebhooksWrite), s.replayEndpoint)
 	v1.GET("/providers", s.may(identity.OrdersRead, identity.Operator, identity.Finance, identity.Admin), s.listProviders)
+	s.mountCounter(v1)
 	return r
 }
 

@@ -56,6 +56,10 @@ var problems = map[string]meaning{
 	gateway.ProblemUnavailable:      {http.StatusServiceUnavailable, "The provider is not available", "Đơn vị thanh toán tạm thời không phục vụ"},
 	gateway.ProblemOrderPartlyPaid:  {http.StatusConflict, "Money has been paid on the order", "Yêu cầu đã được thanh toán một phần"},
 	gateway.ProblemAccountUnsuited:  {http.StatusUnprocessableEntity, "No suitable account", "Không có tài khoản phù hợp"},
+	gateway.ProblemReceiptUsed:      {http.StatusConflict, "The receipt was recorded before", "Biên lai này đã được ghi nhận"},
+	gateway.ProblemPaymentState:     {http.StatusConflict, "The payment's state does not allow this", "Trạng thái giao dịch không cho phép"},
+	gateway.ProblemAnotherPerson:    {http.StatusConflict, "Another person must do this", "Phải do người khác thực hiện"},
+	gateway.ProblemSlipUsed:         {http.StatusConflict, "The deposit slip was recorded before", "Giấy nộp tiền này đã được ghi nhận"},
 	gateway.ProblemUnknownProcedure: {http.StatusUnprocessableEntity, "The procedure is not known", "Thủ tục không có trong danh mục"},
 }
 
