@@ -20,6 +20,7 @@ import (
 	"feegate/providers/breaker"
 	"feegate/providers/momo"
 	"feegate/providers/vnpay"
+	"feegate/reconciliation/adoption"
 )
 
 // app is the whole program, wired: the only place where concrete types meet.
@@ -49,7 +50,7 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 		return nil, err
 	}
 	handler := api.New(api.Deps{Gateway: g, Accounts: accounts, Breakers: breakers, Identity: people, PageOf: s.pageOf,
-		Feed: feed.NewReader(db), Endpoints: feed.NewEndpoints(db, keys, now, options), Ready: db.PingContext, Now: now, Log: log})
+		Feed: feed.NewReader(db), Endpoints: feed.NewEndpoints(db, keys, now, options), Adoption: adoption.New(db, now), Ready: db.PingContext, Now: now, Log: log})
 	pages, err := checkout.New(g, log)
 	if err != nil {
 		return nil, err

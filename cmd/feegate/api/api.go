@@ -22,6 +22,7 @@ import (
 	"feegate/gateway/feed"
 	"feegate/gateway/identity"
 	"feegate/providers/breaker"
+	"feegate/reconciliation/adoption"
 )
 
 // Deps is what the edge needs; every field is required.
@@ -34,6 +35,7 @@ type Deps struct {
 	PageOf    func(ctx context.Context, accountID, reference string) (string, error)
 	Feed      *feed.Reader
 	Endpoints *feed.Endpoints
+	Adoption  *adoption.Reporter
 	Ready     func(context.Context) error // whether the database answers
 	Now       func() time.Time
 	Log       *slog.Logger
@@ -82,6 +84,7 @@ func New(d Deps) http.Handler {
 	v1.POST("/webhook-endpoints/:id/replay", s.may(identity.WebhooksWrite), s.replayEndpoint)
 	v1.GET("/providers", s.may(identity.OrdersRead, identity.Operator, identity.Finance, identity.Admin), s.listProviders)
 	s.mountCounter(v1)
+	s.mountAdoption(v1)
 	return r
 }
 
