@@ -2,6 +2,7 @@ package reconciliation_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,7 +11,6 @@ import (
 
 	"pgregory.net/rapid"
 
-	"feegate/gateway"
 	"feegate/gateway/account"
 	"feegate/gateway/vnd"
 	"feegate/providers/sim"
@@ -38,7 +38,7 @@ type fileRow struct {
 	fee    vnd.Amount
 }
 
-// street is a random world: accounts × days with their files and the names that are due.
+// mornings is a random world: accounts × days with their files and the names that are due.
 type mornings struct {
 	m     *morning
 	rt    *rapid.T
@@ -246,6 +246,17 @@ func (w *mornings) named(ctx context.Context) ([]string, error) {
 // Whatever is lost, invented, altered, doubled, moved, brought again or put into another account's file, and in whatever order
 // the files come, in one piece, in two or corrected: every difference is named, nothing else is, and every day is explained.
 func TestEveryDifferenceIsNamedWhateverTheOrder(t *testing.T) {
+	everyDifference(t, "12")
+}
+
+// everyDifference checks so many worlds, or as many as the command line says.
+func everyDifference(t *testing.T, worlds string) {
+	if f := flag.Lookup("rapid.checks"); f.Value.String() == f.DefValue {
+		if err := f.Value.Set(worlds); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = f.Value.Set(f.DefValue) })
+	}
 	m := newMorning(t)
 	run := 0
 	rapid.Check(t, func(rt *rapid.T) {
@@ -323,5 +334,3 @@ func (m *morning) newAccount(ctx context.Context, id string) error {
 	return m.accounts.Create(ctx, account.Account{ID: id, Provider: "momo", Terminal: "T" + id, AgencyCode: "H10.12", Kinds: []string{"le_phi"},
 		BaseURL: "http://127.0.0.1:1", Tariff: vnd.Tariff{BPS: 110}, Credentials: cred})
 }
-
-var _ = gateway.OrderOpen
