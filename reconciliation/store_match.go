@@ -75,11 +75,11 @@ const fillTies = `WITH c AS (
 			JOIN settlement_lines l ON l.id = m.line_id AND l.superseded_at IS NULL AND l.success),
 	one AS (SELECT DISTINCT ON (id) * FROM c ORDER BY id, rule),
 	f AS (SELECT l.id AS line_id, l.account_id, l.date, l.key, ` + gross + ` AS gross, d.date IS NOT NULL AS frozen, i.id AS item_id, c.rule,
-		l.occurrence, l.own_date, i.account_id AS ours, i.gross AS owed, i.day
+		l.occurrence, l.own_date, l.transaction <> i.transaction AS foreign_txn, i.account_id AS ours, i.gross AS owed, i.day
 		FROM one c JOIN settlement_lines l ON l.id = c.id JOIN day_items i ON i.id = c.item_id
 		LEFT JOIN days d ON d.account_id = l.account_id AND d.date = l.date AND d.status IN ('closed', 'signed'))
 	INSERT INTO day_ties SELECT f.line_id, f.account_id, f.date, f.key, f.gross, f.frozen, f.item_id, f.rule, row_number() OVER (PARTITION BY f.item_id
-		ORDER BY f.rule = 'person' DESC, (f.frozen AND m.id IS NOT NULL) DESC, f.account_id <> f.ours, f.gross <> f.owed, f.date <> coalesce(f.day, f.own_date), f.date, f.occurrence, f.key, f.account_id)
+		ORDER BY f.rule = 'person' DESC, (f.frozen AND m.id IS NOT NULL) DESC, f.account_id <> f.ours, f.foreign_txn, f.gross <> f.owed, f.date <> coalesce(f.day, f.own_date), f.date, f.occurrence, f.key COLLATE "C", f.account_id)
 	FROM f LEFT JOIN matches m ON m.line_id = f.line_id AND m.ended_at IS NULL AND coalesce(m.payment_id, m.refund_id) = f.item_id`
 
 // load fills the working set with the days given.
@@ -216,7 +216,7 @@ func (r *Reconciler) unpaid(ctx context.Context, accountID, date string) ([]unpa
 	err := r.db.SelectContext(ctx, &out, `SELECT DISTINCT ON (p.id) p.provider_reference AS reference, l.transaction, l.amount, l.at FROM settlement_lines l
 		JOIN payments p ON p.account_id = l.account_id AND p.id = `+speaksOf+`
 		WHERE l.account_id = $1 AND l.date = $2 AND l.superseded_at IS NULL AND l.success AND l.type = 'payment'
-		AND p.status IN ('created', 'pending', 'failed', 'expired') ORDER BY p.id, l.date <> l.own_date, l.occurrence, l.key`, accountID, date)
+		AND p.status IN ('created', 'pending', 'failed', 'expired') ORDER BY p.id, l.transaction <> p.provider_transaction, l.date <> l.own_date, l.occurrence, l.key COLLATE "C"`, accountID, date)
 	if err != nil {
 		return nil, fmt.Errorf("finding settled payments that are not paid here: %w", err)
 	}
