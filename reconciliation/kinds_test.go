@@ -70,7 +70,7 @@ func TestAFoundPaymentPaysItsOrder(t *testing.T) {
 	if err != nil || p.Status != "proposed" {
 		t.Fatalf("%+v %v", p, err)
 	}
-	if _, err := m.r.Decide(t.Context(), finance, found, 1, true); gateway.ProblemName(err) != reconciliation.ProblemSamePerson {
+	if _, err := m.r.Decide(t.Context(), finance, found, 1, true); gateway.ProblemName(err) != gateway.ProblemSecondPerson {
 		t.Errorf("the same person: %v", err)
 	}
 	if n := m.count(`SELECT count(*) FROM payments`); n != 2 {

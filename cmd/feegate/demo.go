@@ -54,7 +54,22 @@ func (d *demoCommand) Run(i *invocation) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, server.Stop(context.WithoutCancel(i.ctx))) }()
-	db, err := demoDatabase(i.ctx, server)
+	past, err := readPast(d.DataDir)
+	if err != nil {
+		return err
+	}
+	anew := past.State == "begun"
+	if anew {
+		i.log.Info("the demo's past was not finished: it is made anew")
+		if err := os.RemoveAll(filepath.Join(d.DataDir, "simulator")); err != nil {
+			return fmt.Errorf("the simulator's old state: %w", err)
+		}
+	}
+	// As root the cluster lies outside the folder and outlives it; without the folder's keys nothing in it can be read.
+	if _, err := os.Stat(filepath.Join(d.DataDir, "demo.json")); errors.Is(err, os.ErrNotExist) {
+		anew = true
+	}
+	db, err := demoDatabase(i.ctx, server, anew)
 	if err != nil {
 		return err
 	}
@@ -99,6 +114,11 @@ func (d *demoCommand) Run(i *invocation) (err error) {
 	if err != nil {
 		return err
 	}
+	if past.State != "done" && past.State != "none" {
+		if err := d.past(i, db, a, accounts, simulator.url, clock.now()); err != nil {
+			return err
+		}
+	}
 	if err := simulator.agree(i.ctx, clock.now()); err != nil {
 		return err
 	}
@@ -127,7 +147,29 @@ func (d *demoCommand) Run(i *invocation) (err error) {
 
 const demoName = "feegate"
 
-func demoDatabase(ctx context.Context, server *localdb.Server) (*sqlx.DB, error) {
+// past makes the demo's history, once for a folder; --empty has none.
+func (d *demoCommand) past(i *invocation, db *sqlx.DB, a *app, accounts []demoAccount, simulator string, now time.Time) error {
+	if d.Empty {
+		return writePast(d.DataDir, "none")
+	}
+	if err := writePast(d.DataDir, "begun"); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(i.out, "Making three months of invented history, once: about %d orders …\n", historyOrders); err != nil {
+		return err
+	}
+	if err := makeHistory(i.ctx, db, a, accounts, simulator, now); err != nil {
+		return err
+	}
+	return writePast(d.DataDir, "done")
+}
+
+func demoDatabase(ctx context.Context, server *localdb.Server, anew bool) (*sqlx.DB, error) {
+	if anew {
+		if err := dropDatabase(ctx, server.URL(localdb.Superuser, "postgres"), demoName); err != nil {
+			return nil, err
+		}
+	}
 	if err := ensureDatabase(ctx, server.URL(localdb.Superuser, "postgres"), demoName); err != nil {
 		return nil, err
 	}
