@@ -43,6 +43,10 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 	registry := providers.NewRegistry(vnpay.Registration(), momo.Registration())
 	accounts := account.NewStore(db, keys, registry, publicURL, now, breakers.Client)
 	g := gateway.New(db, accounts, keys, publicURL, now)
+	g.AskBefore(func(accountID string) bool {
+		until, down := checkoutDown(breakers, accountID)
+		return down && time.Now().Before(until) // later, one call is let through to find out
+	})
 	// Webhooks to this machine itself are for a program that serves this machine alone.
 	options := feed.Options{AllowLoopback: strings.HasPrefix(publicURL, "http://127.0.0.1:")}
 	s := store{db: db, gateway: g}
@@ -65,6 +69,16 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 	pages.Mount(mux)
 	return &app{handler: mux, gateway: g, accounts: accounts, people: people, log: log,
 		feeding: []func(context.Context) error{feed.NewSequencer(db, log).Run, feed.NewDeliverer(db, keys, now, log, options).Run}}, nil
+}
+
+// checkoutDown says until when no payment can be started at an account; false: one can.
+func checkoutDown(g *breaker.Group, accountID string) (time.Time, bool) {
+	for _, s := range g.Snapshot(accountID) {
+		if s.Operation == providers.OpCheckout && s.State == breaker.Open {
+			return s.NextProbe, true
+		}
+	}
+	return time.Time{}, false
 }
 
 // batch is how much of each kind of due work one tick takes on.
