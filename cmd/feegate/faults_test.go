@@ -173,7 +173,6 @@ func TestAnExpiredKeyIsNobodys(t *testing.T) {
 // Once a provider is known to be out of reach, a payment there is refused before anything is written or sent.
 func TestAProviderKnownToBeDownIsNotAskedAgain(t *testing.T) {
 	s := newStreet(t)
-	s.simServer.CloseClientConnections()
 	asked := 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { asked++; w.WriteHeader(500) }))
 	t.Cleanup(server.Close)
