@@ -256,6 +256,13 @@ func or(s, otherwise string) string {
 	return s
 }
 
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
 func errIf(cond bool, text string) error {
 	if cond {
 		return errors.New(text)

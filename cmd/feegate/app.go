@@ -94,21 +94,36 @@ func (a *app) work(ctx context.Context, every time.Duration) *sync.WaitGroup {
 			}
 		})
 	}
-	for name, job := range map[string]func(context.Context, int) (int, error){"sweep": a.gateway.Sweep, "refunds": a.gateway.SweepRefunds, "expire": a.gateway.Expire} {
-		wg.Go(func() {
-			ticker := time.NewTicker(every)
-			defer ticker.Stop()
-			for {
-				select {
-				case <-ctx.Done():
-					return
-				case <-ticker.C:
+	for _, job := range []struct {
+		name  string
+		every time.Duration
+		alike int // workers: while one waits for a provider that hangs, another takes what is due meanwhile
+		do    func(context.Context, int) (int, error)
+	}{
+		{"sweep", every, 3, a.gateway.Sweep}, {"refunds", every, 2, a.gateway.SweepRefunds}, {"expire", every, 1, a.gateway.Expire},
+		{"housekeeping", time.Hour, 1, a.gateway.Housekeep},
+		{"sessions", time.Hour, 1, func(ctx context.Context, _ int) (int, error) { return 0, a.people.Sweep(ctx) }},
+	} {
+		for range job.alike {
+			wg.Go(func() {
+				ticker := time.NewTicker(job.every)
+				defer ticker.Stop()
+				for {
+					select {
+					case <-ctx.Done():
+						return
+					case <-ticker.C:
+					}
+					for n := batch; n == batch && ctx.Err() == nil; { // a full batch: there is more
+						var err error
+						if n, err = job.do(ctx, batch); err != nil && ctx.Err() == nil {
+							a.log.Error("work in the background", "job", job.name, "error", err)
+							break
+						}
+					}
 				}
-				if _, err := job(ctx, batch); err != nil && ctx.Err() == nil {
-					a.log.Error("work in the background", "job", name, "error", err)
-				}
-			}
-		})
+			})
+		}
 	}
 	return &wg
 }
