@@ -12,6 +12,7 @@ import (
 
 	"feegate/cmd/feegate/api"
 	"feegate/cmd/feegate/checkout"
+	"feegate/cmd/feegate/page"
 	"feegate/gateway"
 	"feegate/gateway/account"
 	"feegate/gateway/feed"
@@ -55,7 +56,12 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 	if err != nil {
 		return nil, err
 	}
-	pages, err := checkout.New(g, log)
+	visitors, err := page.NewVisitors(trusted)
+	if err != nil {
+		return nil, err
+	}
+	pages, err := checkout.New(checkout.Deps{Gateway: g, Visitors: visitors, Admit: api.Door(), Now: now, Log: log,
+		Down: func(accountID string) (time.Time, bool) { return checkoutDown(breakers, accountID) }})
 	if err != nil {
 		return nil, err
 	}
@@ -64,6 +70,16 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 	pages.Mount(mux)
 	return &app{handler: mux, gateway: g, accounts: accounts, people: people, log: log,
 		feeding: []func(context.Context) error{feed.NewSequencer(db, log).Run, feed.NewDeliverer(db, keys, now, log, options).Run}}, nil
+}
+
+// checkoutDown says until when no payment can be started at an account; false: one can.
+func checkoutDown(g *breaker.Group, accountID string) (time.Time, bool) {
+	for _, s := range g.Snapshot(accountID) {
+		if s.Operation == providers.OpCheckout && s.State == breaker.Open {
+			return s.NextProbe, true
+		}
+	}
+	return time.Time{}, false
 }
 
 // batch is how much of each kind of due work one tick takes on.
