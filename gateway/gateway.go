@@ -94,6 +94,8 @@ func liveStatus(s string) bool { return s == OrderOpen || s == OrderPaid || s ==
 // channelOf derives the channel, once, when the money is recorded (definition OPR-1, domain of adoption). It is never an input.
 func channelOf(p *paymentRow, payerKnown bool) (channel, rule string) {
 	switch {
+	case p.Channel != nil: // the counter's: it knows by itself
+		channel = *p.Channel
 	case p.InitiatedBy == "officer" && p.Place == "remote" && !payerKnown:
 		channel = "officer_proxy"
 	case p.Provider == "dvcqg":

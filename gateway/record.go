@@ -248,7 +248,7 @@ func (g *Gateway) succeed(e *effects, o *orderRow, p *paymentRow, d Decision, w 
 	p.Status, p.ReceivedAmount = PaymentSucceeded, d.Received
 	p.PaidAt, p.RecordedAt, p.Channel, p.ChannelRule, p.InDoubt = &paidAt, &now, &channel, &rule, false
 	move := func(leg, from string, m moveRow) {
-		m.CauseType, m.CauseID, m.Leg, m.FromAccount, m.ToAccount = "payment", p.ID, leg, from, clearing(*p.AccountID)
+		m.CauseType, m.CauseID, m.Leg, m.FromAccount, m.ToAccount = "payment", p.ID, leg, from, holder(p, o.AgencyCode)
 		m.AccountID, m.EffectiveAt, m.RecordedAt = p.AccountID, paidAt, now
 		e.moves = append(e.moves, m)
 	}

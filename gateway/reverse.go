@@ -43,7 +43,7 @@ func (g *Gateway) reverse(ctx context.Context, tx *sqlx.Tx, e *effects, o *order
 	}
 	e.reversals = append(e.reversals, reversalRow{p.ID, string(w.Source), now, now})
 	back := func(leg, to string, amount vnd.Amount) {
-		e.moves = append(e.moves, moveRow{CauseType: "reversal", CauseID: p.ID, Leg: leg, FromAccount: clearing(*p.AccountID), ToAccount: to,
+		e.moves = append(e.moves, moveRow{CauseType: "reversal", CauseID: p.ID, Leg: leg, FromAccount: holder(p, o.AgencyCode), ToAccount: to,
 			Amount: amount, AccountID: p.AccountID, EffectiveAt: now, RecordedAt: now})
 	}
 	for _, a := range paid {

@@ -222,6 +222,9 @@ func (g *Gateway) Payment(ctx context.Context, c Caller, id string) (*PaymentVie
 		return nil, err
 	}
 	v := viewPayment(p)
+	if v.Evidence, err = evidenceOf(ctx, g.db, id, g.now()); err != nil {
+		return nil, err
+	}
 	if v.History, err = historyOf(ctx, g.db, id); err != nil {
 		return nil, err
 	}

@@ -30,6 +30,8 @@ type effects struct {
 	refunds     []refundRow
 	receipts    []receiptRow
 	audit       []auditRow
+	counters    []counterRow
+	voids       []voidRow
 
 	applications []applicationRow
 
@@ -48,7 +50,7 @@ func (e *effects) add(o *effects) {
 	e.callbacks, e.lookups = append(e.callbacks, o.callbacks...), append(e.lookups, o.lookups...)
 	e.refunds, e.receipts, e.applications = append(e.refunds, o.refunds...), append(e.receipts, o.receipts...), append(e.applications, o.applications...)
 	e.orderChanges, e.paymentChanges = append(e.orderChanges, o.orderChanges...), append(e.paymentChanges, o.paymentChanges...)
-	e.audit = append(e.audit, o.audit...)
+	e.audit, e.counters, e.voids = append(e.audit, o.audit...), append(e.counters, o.counters...), append(e.voids, o.voids...)
 	e.refundChanges, e.applicationChanges = append(e.refundChanges, o.refundChanges...), append(e.applicationChanges, o.applicationChanges...)
 }
 
@@ -114,6 +116,7 @@ func (e *effects) sections() []section {
 		insertInto("history", e.history), insertInto("moves", e.moves), insertInto("outbox", e.outbox),
 		insertInto("callbacks", e.callbacks), insertInto("lookups", e.lookups), insertInto("refunds", e.refunds),
 		insertInto("receipts", e.receipts), insertInto("audit", e.audit), insertInto("surplus_applications", e.applications),
+		insertInto("counter_payments", e.counters), insertInto("voids", e.voids),
 		{"order_changes", changeOrders, e.orderChanges, len(e.orderChanges)},
 		{"line_changes", changeLines, e.orderChanges, -len(e.orderChanges)}, // any number of lines may change
 		{"payment_changes", changePayments, e.paymentChanges, len(e.paymentChanges)},

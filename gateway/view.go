@@ -119,6 +119,7 @@ type PaymentView struct {
 	ProviderReference   string           `json:"provider_reference"`
 	ProviderTransaction string           `json:"provider_transaction"`
 	Channel             *string          `json:"channel"`
+	Evidence            *string          `json:"evidence"` // null but where one payment is asked for
 	InDoubt             bool             `json:"in_doubt"`
 	Reason              string           `json:"reason,omitempty"`
 	CreatedAt           time.Time        `json:"created_at"`

@@ -108,7 +108,6 @@ func (e *BrokenError) Unwrap() error { return e.Err }
 const (
 	ProblemConflict      = "conflicting-settlement"
 	ProblemDayClosed     = "day-closed"
-	ProblemSamePerson    = "another-person-required"
 	ProblemResolution    = "resolution-state"
 	conflictKnownAnother = "this very file was imported for another account or day"
 )

@@ -238,7 +238,7 @@ func (r *Reconciler) decide(ctx context.Context, tx *sqlx.Tx, c gateway.Caller, 
 	case p.Status != resolutionProposed:
 		return nil, &gateway.Problem{Name: ProblemResolution, Detail: "this resolution is " + p.Status}
 	case p.ProposedBy == c.Actor:
-		return nil, &gateway.Problem{Name: ProblemSamePerson, Detail: "who proposed a resolution cannot decide on it"}
+		return nil, &gateway.Problem{Name: gateway.ProblemSecondPerson, Detail: "who proposed a resolution cannot decide on it"}
 	case approve && d.Status == "resolved":
 		return nil, &gateway.Problem{Name: ProblemResolution, Detail: "the discrepancy is resolved: nothing is left to do; the proposal can be rejected"}
 	}

@@ -22,6 +22,7 @@ import (
 	"feegate/providers/momo"
 	"feegate/providers/vnpay"
 	"feegate/reconciliation"
+	"feegate/reconciliation/adoption"
 )
 
 // app is the whole program, wired: the only place where concrete types meet.
@@ -51,7 +52,7 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 		return nil, err
 	}
 	handler, err := api.New(api.Deps{Gateway: g, Accounts: accounts, Breakers: breakers, Identity: people,
-		Reconciler: reconciliation.New(db, accounts, g, now), PageOf: s.pageOf,
+		Reconciler: reconciliation.New(db, accounts, g, now), Adoption: adoption.New(db, now), PageOf: s.pageOf,
 		Feed: feed.NewReader(db), Endpoints: feed.NewEndpoints(db, keys, now, options), Ready: db.PingContext, Now: now, Log: log, TrustedProxies: trusted})
 	if err != nil {
 		return nil, err

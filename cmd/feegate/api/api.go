@@ -23,6 +23,7 @@ import (
 	"feegate/gateway/identity"
 	"feegate/providers/breaker"
 	"feegate/reconciliation"
+	"feegate/reconciliation/adoption"
 )
 
 // Deps is what the edge needs; every field is required.
@@ -37,6 +38,7 @@ type Deps struct {
 	PageOf    func(ctx context.Context, accountID, reference string) (string, error)
 	Feed      *feed.Reader
 	Endpoints *feed.Endpoints
+	Adoption  *adoption.Reporter
 	Ready     func(context.Context) error // whether the database answers
 	Now       func() time.Time
 	// TrustedProxies are the addresses and networks whose X-Forwarded-For is believed; none: the peer's address counts.
@@ -97,6 +99,8 @@ func New(d Deps) (http.Handler, error) {
 	s.mountMoney(v1)
 	v1.GET("/providers", s.may(identity.OrdersRead, identity.Operator, identity.Finance, identity.Admin), s.listProviders)
 	s.mountReconciliation(v1)
+	s.mountCounter(v1)
+	s.mountAdoption(v1)
 	return r, nil
 }
 

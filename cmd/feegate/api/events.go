@@ -16,11 +16,8 @@ import (
 
 // limits reads ?limit= (1 to 200, 50 when absent) and ?after=.
 func limits(c *gin.Context) (limit int, after int64, err error) {
-	limit = 50
-	if q := c.Query("limit"); q != "" {
-		if limit, err = strconv.Atoi(q); err != nil || limit < 1 || limit > feed.MaxPage {
-			return 0, 0, invalid("limit", "must lie between 1 and 200")
-		}
+	if limit, err = limitOf(c); err != nil {
+		return 0, 0, err
 	}
 	if q := c.Query("after"); q != "" {
 		if after, err = strconv.ParseInt(q, 10, 64); err != nil || after < 0 {

@@ -34,13 +34,23 @@ func (s *server) mountMoney(v1 *gin.RouterGroup) {
 	v1.GET("/catalogue/procedures", s.may(identity.OrdersRead, identity.Finance, identity.Approver, identity.Reporter, identity.Admin), s.listProcedures)
 }
 
-// page reads ?limit= (1 to 200, 50 when absent) and ?after=.
+// limitOf reads ?limit=: 1 to 200, 50 when absent.
+func limitOf(c *gin.Context) (int, error) {
+	q := c.Query("limit")
+	if q == "" {
+		return 50, nil
+	}
+	n, err := strconv.Atoi(q)
+	if err != nil || n < 1 || n > 200 {
+		return 0, invalid("limit", "must lie between 1 and 200")
+	}
+	return n, nil
+}
+
+// page reads ?limit= and ?after=.
 func page(c *gin.Context) (limit int, after string, err error) {
-	limit = 50
-	if q := c.Query("limit"); q != "" {
-		if limit, err = strconv.Atoi(q); err != nil || limit < 1 || limit > 200 {
-			return 0, "", invalid("limit", "must lie between 1 and 200")
-		}
+	if limit, err = limitOf(c); err != nil {
+		return 0, "", err
 	}
 	if after = c.Query("after"); len(after) > 200 || strings.Contains(after, "\x00") {
 		return 0, "", invalid("after", "must be the next of an earlier answer")

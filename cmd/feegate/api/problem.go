@@ -66,8 +66,9 @@ var problems = map[string]meaning{
 	gateway.ProblemReceiptRecorded:   {http.StatusConflict, "The receipt is recorded otherwise", "Biên lai đã được ghi nhận khác"},
 	reconciliation.ProblemConflict:   {http.StatusConflict, "The file contradicts an earlier one", "Tệp đối soát mâu thuẫn với tệp đã nhập"},
 	reconciliation.ProblemDayClosed:  {http.StatusConflict, "The day is closed", "Ngày đối soát đã khóa sổ"},
-	reconciliation.ProblemSamePerson: {http.StatusForbidden, "Another person must decide", "Phải do người khác quyết định"},
 	reconciliation.ProblemResolution: {http.StatusConflict, "The discrepancy's state does not allow this", "Trạng thái chênh lệch không cho phép"},
+	gateway.ProblemReceiptUsed:       {http.StatusConflict, "The receipt was recorded before", "Biên lai này đã được ghi nhận"},
+	gateway.ProblemSlipUsed:          {http.StatusConflict, "The deposit slip was recorded before", "Giấy nộp tiền này đã được ghi nhận"},
 }
 
 // document is RFC 9457, with the ids that help.

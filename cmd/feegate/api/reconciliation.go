@@ -37,28 +37,6 @@ func (s *server) audit(c *gin.Context, action, object string) {
 	}
 }
 
-// limitOf reads ?limit=: 1 to 200, 50 when absent.
-func limitOf(c *gin.Context) (int, error) {
-	q := c.Query("limit")
-	if q == "" {
-		return 50, nil
-	}
-	n, err := strconv.Atoi(q)
-	if err != nil || n < 1 || n > 200 {
-		return 0, invalid("limit", "must lie between 1 and 200")
-	}
-	return n, nil
-}
-
-// listed is a list's answer; next is null at its end.
-func listed(c *gin.Context, items any, next string) {
-	var n *string
-	if next != "" {
-		n = &next
-	}
-	c.JSON(http.StatusOK, gin.H{"items": items, "next": n})
-}
-
 var anImport = regexp.MustCompile(`^(imp_[A-Za-z0-9_-]{1,60})?$`)
 
 func (s *server) listImports(c *gin.Context) {
@@ -75,7 +53,7 @@ func (s *server) listImports(c *gin.Context) {
 		s.refuse(c, err)
 		return
 	}
-	listed(c, items, next)
+	list(c, items, next)
 }
 
 func (s *server) getImport(c *gin.Context) {
@@ -131,7 +109,7 @@ func (s *server) listDiscrepancies(c *gin.Context) {
 		s.refuse(c, err)
 		return
 	}
-	listed(c, items, next)
+	list(c, items, next)
 }
 
 func (s *server) getDiscrepancy(c *gin.Context) {

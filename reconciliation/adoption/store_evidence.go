@@ -1,0 +1,80 @@
+package adoption
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"github.com/lib/pq"
+)
+
+// behind gives each subject the payments that stand behind one of its facts (alias f).
+var behind = map[subject]string{
+	units:     `LEFT JOIN paid x ON x.order_id = f.order_id AND x.net > 0`,
+	refunded:  `LEFT JOIN paid x ON x.order_id = f.order_id`,
+	exemption: `LEFT JOIN paid x ON false`,
+	dossiers: `LEFT JOIN (SELECT y.*, o.source_system, o.dossier_code FROM paid y JOIN ord o ON o.id = y.order_id WHERE y.net > 0) x
+		ON x.source_system = f.source_system AND x.dossier_code = f.dossier_code`,
+}
+
+// lines fills in a page and the figure's value; last is the key of its last line where more follow.
+func (r *Reporter) lines(ctx context.Context, b Behind, f figure, s *span, after string, l *List) (last string, err error) {
+	counts := "coalesce(x.net, 0)"
+	if f.weight != net { // what counts for the whole unit or dossier stands on its first line
+		counts = `CASE row_number() OVER (PARTITION BY f.source_system, f.dossier_code, f.order_id ORDER BY x.order_id, x.payment_id) WHEN 1 THEN ` + column(f.weight) + ` ELSE 0 END`
+	}
+	tx, err := r.reading(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer tx.Rollback() // it wrote nothing
+	rows, err := tx.QueryContext(ctx, facts+`,
+		picked AS (SELECT f.* FROM facts f WHERE `+f.condition()+` AND ($5 = '' OR f.bucket = $5) AND ($6 = false OR `+groups[b.GroupBy].code+` = $7)),
+		line AS MATERIALIZED (SELECT concat_ws('/', f.source_system, f.dossier_code, coalesce(x.order_id, f.order_id, ''), coalesce(x.payment_id, '')) COLLATE "C" AS key,
+			x.payment_id, coalesce(x.order_id, f.order_id) AS order_id, f.dossier_code, coalesce(x.gross, 0) AS gross, coalesce(x.net, 0) AS net, x.channel, x.evidence, x.line_id, `+
+		counts+` AS counts FROM picked f `+behind[f.of]+`)
+		SELECT (SELECT coalesce(sum(counts), 0)::bigint FROM line), n.key, n.payment_id, n.order_id, n.dossier_code, n.gross, n.net, n.channel, n.evidence, u.bucket, u.unit_at,
+			n.counts::bigint, t.id, t.import_id, t.date::text, t.line_no, t.transaction
+		FROM (SELECT 1) always LEFT JOIN (SELECT * FROM line WHERE key > $8 COLLATE "C" ORDER BY key LIMIT $9) n ON true
+		LEFT JOIN unit u ON u.order_id = n.order_id LEFT JOIN settlement_lines t ON t.id = n.line_id ORDER BY n.key`,
+		s.asOf, s.from, s.to, pq.Array(append([]string{}, b.Agencies...)), b.Bucket, b.Given, b.Group, after, b.Limit+1)
+	if err != nil {
+		return "", fmt.Errorf("listing what is behind %s: %w", b.Figure, err)
+	}
+	defer rows.Close()
+	l.Items = []Line{}
+	keys := []string{}
+	for rows.Next() {
+		var key, dossier, imp, date, transaction sql.NullString
+		var gross, left, adds, id, no sql.NullInt64
+		var i Line
+		if err := rows.Scan(&l.Value, &key, &i.Payment, &i.Order, &dossier, &gross, &left, &i.Channel, &i.Evidence, &i.Bucket, &i.UnitAt, &adds,
+			&id, &imp, &date, &no, &transaction); err != nil {
+			return "", fmt.Errorf("listing what is behind %s: %w", b.Figure, err)
+		}
+		if !key.Valid { // nothing is behind it, or the last page was read: the value stands alone
+			continue
+		}
+		i.DossierCode, i.Amount, i.Net, i.Counts = dossier.String, gross.Int64, left.Int64, adds.Int64
+		if id.Valid {
+			i.SettlementLine = &SettlementLine{id.Int64, imp.String, date.String, no.Int64, transaction.String}
+		}
+		l.Items, keys = append(l.Items, i), append(keys, key.String)
+	}
+	if err := rows.Err(); err != nil {
+		return "", fmt.Errorf("listing what is behind %s: %w", b.Figure, err)
+	}
+	if len(l.Items) > b.Limit {
+		l.Items = l.Items[:b.Limit]
+		return keys[b.Limit-1], nil
+	}
+	return "", nil
+}
+
+// column is the weight on a fact's row.
+func column(w weight) string {
+	if w == one {
+		return "1"
+	}
+	return "f." + string(w)
+}
