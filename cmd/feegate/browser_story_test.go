@@ -40,7 +40,7 @@ func TestACitizenPaysAndFinanceReconciles(t *testing.T) {
 		t.Errorf("the first view of checkout is %.0f bytes", n)
 	}
 	citizen.look("checkout-choose")
-	citizen.press("header a", "Pay 50.000 ₫")
+	citizen.press("header a", "Pay 50,000 ₫")
 	citizen.look("checkout-choose-en")
 	citizen.press("header a", "Nộp 50.000 ₫")
 	citizen.press("button[value^='acc_momo']", "Mã đơn hàng")

@@ -100,7 +100,7 @@ func TestWhatAPayerIsTold(t *testing.T) {
 	o := s.call(http.MethodPost, "/v1/orders", "k1", strings.Replace(anOrder("R-told"), `"amount":50000`, `"amount":50000,"return_url":"http://portal.example/d?a=1&b=2"`, 1)).get(t)
 	order, p := text(o["id"]), s.visitor(o["checkout_url"])
 	p.sees("", "<h1>Nộp 50.000\u00a0₫</h1>", "UBND xã", "Trích lục", "lệ phí", "giờ Việt Nam", order)
-	p.sees("?lang=en", "<h1>Pay 50.000\u00a0₫</h1>", `lang="en"`)
+	p.sees("?lang=en", "<h1>Pay 50,000\u00a0₫</h1>", `lang="en"`)
 	p.sees("", "<h1>Pay") // the choice is kept
 	p.sees("?lang=vi", "<h1>Nộp")
 

@@ -49,7 +49,7 @@ func New(d Deps) (*Pages, error) {
 		return nil, err
 	}
 	for _, lang := range languages {
-		t, err := template.New("checkout.html").Funcs(template.FuncMap{"money": page.Money, "time": page.Time, "asset": p.assets.URL}).Funcs(words(lang)).ParseFS(files, "checkout.html")
+		t, err := template.New("checkout.html").Funcs(template.FuncMap{"time": page.Time, "asset": p.assets.URL}).Funcs(words(lang)).ParseFS(files, "checkout.html")
 		if err != nil {
 			return nil, err
 		}
@@ -152,7 +152,7 @@ func (p *Pages) ways(r *http.Request, c gateway.Caller, o *gateway.OrderView, la
 			b.Why = t("way.down", max(1, minutes))
 		}
 		if w.Outside {
-			b.Why = t("way.outside", page.Money(w.Min), page.Money(w.Max))
+			b.Why = t("way.outside", money(lang)(w.Min), money(lang)(w.Max))
 		}
 		if b.Why == "" {
 			b.Main, main = main, false

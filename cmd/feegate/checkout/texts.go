@@ -5,6 +5,7 @@ import (
 	"html/template"
 	"strings"
 
+	"feegate/cmd/feegate/page"
 	"feegate/gateway"
 	"feegate/providers"
 )
@@ -18,7 +19,7 @@ var languages = []string{"vi", "en"}
 // texts is every word of the pages. %s are filled in order.
 var texts = map[string]text{
 	"title":       {"Nộp phí, lệ phí", "Pay a fee"},
-	"brand":       {"Nộp phí, lệ phí trực tuyến", "Online fee payment"},
+	"brand":       {"Nộp phí, lệ phí", "Fee payment"},
 	"other":       {"English", "Tiếng Việt"},
 	"zone":        {"Mọi giờ trên trang này là giờ Việt Nam.", "All times on this page are Vietnam time (UTC+7)."},
 	"busy":        {"Hệ thống đang bận. Vui lòng thử lại sau ít phút; tiền đã nộp không bị mất.", "The system is busy. Please try again in a few minutes; money already paid is not lost."},
@@ -28,6 +29,7 @@ var texts = map[string]text{
 	"agency":      {"Đơn vị thu", "Collected by"},
 	"procedure":   {"Thủ tục", "Procedure"},
 	"fees":        {"Các khoản phải nộp", "What you pay for"},
+	"fees.paid":   {"Các khoản đã nộp", "What you paid for"},
 	"total":       {"Tổng cộng", "Total"},
 	"paid-so-far": {"Đã nộp", "Paid so far"},
 	"left":        {"Còn phải nộp", "Still to pay"},
@@ -162,6 +164,14 @@ func speak(lang string) func(key string, fill ...any) string {
 	}
 }
 
+// money writes an amount as the language does: 120.000 ₫, or 120,000 ₫ in English.
+func money(lang string) func(any) string {
+	if lang == "en" {
+		return func(a any) string { return strings.ReplaceAll(page.Money(a), ".", ",") }
+	}
+	return page.Money
+}
+
 // words are what the templates call in a language.
 func words(lang string) template.FuncMap {
 	t := speak(lang)
@@ -171,7 +181,7 @@ func words(lang string) template.FuncMap {
 		}
 		return otherwise
 	}
-	return template.FuncMap{"t": t, "lang": func() string { return lang },
+	return template.FuncMap{"t": t, "money": money(lang), "lang": func() string { return lang },
 		"reason": func(r string) string { return or("reason.", r, t("reason.unknown_code")) },
 		"way":    func(provider string) string { return or("way.", provider, strings.ToUpper(provider)) },
 		"kind":   func(k string) string { return or("kind.", k, k) },

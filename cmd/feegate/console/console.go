@@ -223,8 +223,11 @@ func (v *visit) may(roles ...identity.Role) bool { return v.session.Principal.Ha
 
 // who gives a person's name for people to read; programs and persons no longer there keep their id.
 func (v *visit) who(id string) string {
-	if id == "" {
+	switch id {
+	case "":
 		return ""
+	case "matching":
+		return "đối soát tự động"
 	}
 	if _, ok := v.names[id]; !ok {
 		v.names[id] = id

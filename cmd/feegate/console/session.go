@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 
 	"feegate/gateway/identity"
@@ -42,7 +43,7 @@ func (v *visit) genuine(token string) bool {
 // inside gives a path of the console to go to next, and the console's first page for anything else.
 func inside(next string) string {
 	u, err := url.Parse(next)
-	if err != nil || u.Scheme != "" || u.Host != "" || !strings.HasPrefix(next, "/console/") || strings.ContainsAny(next, "\\\r\n") {
+	if err != nil || u.Scheme != "" || u.Host != "" || !strings.HasPrefix(path.Clean(u.Path), "/console/") || strings.ContainsAny(next, "\\\r\n") {
 		return "/console"
 	}
 	return u.RequestURI()

@@ -87,7 +87,7 @@ func verdict(d *reconciliation.Day) word {
 	case d.Unexplained != 0:
 		return word{"bad", "✕", "Lệch"}
 	case !d.Agrees():
-		return word{"bad", "✕", "Lệch, đã rõ lý do"}
+		return word{"warn", "✕", "Lệch, đã rõ lý do"}
 	}
 	return word{"good", "✓", "Khớp"}
 }

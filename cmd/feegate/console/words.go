@@ -92,6 +92,9 @@ var reasons = map[string]string{"payer_cancelled": "người nộp hủy", "insu
 	"issuer_rejected": "ngân hàng từ chối", "account_restricted": "tài khoản bị hạn chế", "expired": "hết thời gian", "suspicious": "đang bị kiểm tra", "configuration": "lỗi thiết lập",
 	"technical": "lỗi kỹ thuật", "unknown_code": "kết quả chưa rõ"}
 
+var evidenceWords = map[string]string{"confirmed": "đã khớp tệp đối soát", "provisional": "chờ đối soát", "disputed": "đang lệch", "reversed": "bị thu hồi", "none": "chưa có chứng cứ",
+	"overdue": "quá hạn đối soát"}
+
 var brands = map[string]string{"vnpay": "VNPAY", "momo": "MoMo"}
 
 var channels = map[string]string{"portal_checkout": "Trang nộp tiền", "officer_proxy": "Cán bộ nộp thay", "treasury_epay": "Cổng DVCQG", "qr_counter_self": "QR tại quầy", "counter": "Tại quầy"}
@@ -168,6 +171,14 @@ func hundredths(h adoption.Hundredths) string {
 	return strings.Replace(string(b), ".", ",", 1)
 }
 
+// told reads the detail of a payment's history: the provider's code, in most.
+func told(detail string) string {
+	if code, ok := strings.CutPrefix(detail, "code "); ok {
+		return "mã " + code
+	}
+	return detail
+}
+
 // fact is one side of a pair, for the template.
 func fact(p pair, value any) any {
 	_, at := value.(time.Time)
@@ -195,7 +206,7 @@ func (c *Console) words() template.FuncMap {
 			}
 			return *s
 		},
-		"fact":          fact,
+		"fact": fact, "line": line, "field": or(fieldNames), "noted": noted, "told": told, "evidenceword": or(evidenceWords),
 		"hundredthsDot": func(h adoption.Hundredths) string { return strings.Replace(hundredths(h), ",", ".", 1) },
 		"dong":          func(n int64) string { return page.Money(vnd.Signed(n)) },
 		"rateof":        func(r adoption.Rate) *adoption.Rate { return &r }}
