@@ -43,6 +43,7 @@ type view struct {
 	LeftSeconds       int                  // of the attempt
 	Long              bool                 // it waits for long already
 	ShowLongIn        int                  // seconds until then
+	Over              bool                 // its time has run out, and there is no word yet
 	App               template.URL         // opens the wallet's app
 }
 
@@ -75,8 +76,11 @@ func (v *view) fill(o *gateway.OrderView, now time.Time, again bool) {
 	v.Long, v.ShowLongIn = age >= longWait, int((longWait-age)/time.Second)
 	if e := v.Payment.ExpiresAt; e != nil {
 		v.LeftSeconds = max(0, int(e.Sub(now)/time.Second))
+		v.Over = !now.Before(*e)
 	}
-	v.App = app(v.Payment)
+	if !v.Over {
+		v.App = app(v.Payment)
+	}
 }
 
 func (v *view) stateOf(o *gateway.OrderView, now time.Time) string {
@@ -128,6 +132,11 @@ func (v *view) choosing() bool { return v.State == stateChoose || v.State == sta
 
 // Choosing is choosing, for the template.
 func (v view) Choosing() bool { return v.choosing() }
+
+// Ended: nothing is to be paid here any more, and this page does not say that it was.
+func (v view) Ended() bool {
+	return !v.choosing() && v.State != statePaid && v.State != stateWaiting && v.State != stateDoubt
+}
 
 // PayAmount is what is asked for now.
 func (v view) PayAmount() any { return v.Order.Owed() }

@@ -240,3 +240,12 @@ func TestFractionsForPeople(t *testing.T) {
 		}
 	}
 }
+
+func TestTheCookieGoesOverTLSAloneWhereThereIsTLS(t *testing.T) {
+	for address, want := range map[string]bool{"https://feegate.example": true, "http://127.0.0.1:8080": false} {
+		c := Console{Deps: Deps{PublicURL: address}}
+		if k := c.cookie("x", 1); k.Secure != want || !k.HttpOnly {
+			t.Errorf("%s: %v", address, k)
+		}
+	}
+}
