@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -130,7 +131,7 @@ func (d *demoCommand) Run(i *invocation) (err error) {
 		"api_key": secrets.APIKey, "case_key": secrets.CaseKey, "other_key": secrets.OtherKey, "reporting_key": secrets.Reporting, "users": secrets.Users, "accounts": accounts}); err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(i.out, "feegate is ready.\n  API        %s  (key %s)\n  simulator  %s\nCtrl-C stops everything.\n", public, secrets.APIKey, simulator.url); err != nil {
+	if err := d.tell(i.out, public, simulator.url, secrets); err != nil {
 		return err
 	}
 	select {
@@ -143,6 +144,19 @@ func (d *demoCommand) Run(i *invocation) (err error) {
 	down, release := context.WithTimeout(context.WithoutCancel(i.ctx), 10*time.Second)
 	defer release()
 	return gatewayServer.Shutdown(down)
+}
+
+// tell says where everything is and how to get in.
+func (d *demoCommand) tell(out io.Writer, public, simulator string, s demoSecrets) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "feegate is ready.\n\n  portal\t%s/portal\tpick a procedure, pay, see the order come back\n", simulator)
+	fmt.Fprintf(w, "  console\t%s/console\tthe morning of a finance officer\n", public)
+	fmt.Fprintf(w, "  API\t%s/docs\tkey %s\n\n  log-ins (name, password):\n", public, s.APIKey)
+	for _, u := range s.Users {
+		fmt.Fprintf(w, "  %s\t%s\n", u.Name, u.Password)
+	}
+	fmt.Fprintf(w, "\n  all of it is in %s; Ctrl-C stops everything.\n", d.ReadyFile)
+	return w.Flush()
 }
 
 const demoName = "feegate"

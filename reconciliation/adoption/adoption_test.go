@@ -1,7 +1,6 @@
 package adoption
 
 import (
-	"flag"
 	"fmt"
 	"maps"
 	"testing"
@@ -64,7 +63,7 @@ func (d dice) span() *span {
 // Whatever happened, the database counts what the definition says, in every grouping, and the groups add up to the total.
 func TestTheFiguresAreTheDefinitions(t *testing.T) {
 	x := newWorlds(t)
-	rapid.Check(t, func(t *rapid.T) {
+	worlds(t, 30, func(t *rapid.T) {
 		prefix := x.prefix()
 		d := throw(t)
 		w, s := aWorld(d, prefix), d.span()
@@ -92,7 +91,7 @@ func TestTheFiguresAreTheDefinitions(t *testing.T) {
 // The list behind any figure of any group adds up to it, page by page.
 func TestEveryListAddsUpToItsFigure(t *testing.T) {
 	x := newWorlds(t)
-	rapid.Check(t, func(t *rapid.T) {
+	worlds(t, 30, func(t *rapid.T) {
 		d, prefix := throw(t), x.prefix()
 		w := aWorld(d, prefix)
 		s := d.span()
@@ -134,7 +133,7 @@ func TestEveryListAddsUpToItsFigure(t *testing.T) {
 // What is recorded later changes no answer as of earlier.
 func TestAnAnswerAsOfATimeStays(t *testing.T) {
 	x := newWorlds(t)
-	rapid.Check(t, func(t *rapid.T) {
+	worlds(t, 30, func(t *rapid.T) {
 		before, after := x.prefix(), x.prefix()
 		d := throw(t)
 		seed := aWorld(d, before)
@@ -151,7 +150,7 @@ func TestAnAnswerAsOfATimeStays(t *testing.T) {
 // Paying an order in more parts, in whatever way, never raises the headline, and what tests did is in no figure.
 func TestSplittingAPaymentGainsNothing(t *testing.T) {
 	x := newWorlds(t)
-	rapid.Check(t, func(t *rapid.T) {
+	worlds(t, 30, func(t *rapid.T) {
 		d, whole, parted, trial := throw(t), x.prefix(), x.prefix(), x.prefix()
 		w := aWorld(d, whole)
 		w.refunds = nil
@@ -175,10 +174,16 @@ func TestSplittingAPaymentGainsNothing(t *testing.T) {
 	})
 }
 
-// TestMain asks for fewer worlds than rapid's 100: each costs a dozen statements. -rapid.checks asks for more.
-func TestMain(m *testing.M) {
-	if err := flag.Set("rapid.checks", "30"); err != nil {
-		panic(err)
-	}
-	m.Run()
+// worlds checks a property in so many random worlds, each of which costs a dozen statements; the rest of rapid's rounds have
+// nothing to do. A broken one is looked at again, to be made small.
+func worlds(t *testing.T, n int, property func(*rapid.T)) {
+	t.Helper()
+	run, broken := 0, false
+	rapid.Check(t, func(rt *rapid.T) {
+		if run++; run > n && !broken {
+			return
+		}
+		defer func() { broken = broken || rt.Failed() }()
+		property(rt)
+	})
 }
