@@ -163,33 +163,18 @@ func (g *Gateway) takeAtCounter(ctx context.Context, tx *sqlx.Tx, c Caller, k Ke
 	if o.Status != OrderOpen && o.Status != OrderExpired {
 		return Answer{}, &Problem{Name: ProblemOrderState, Detail: "the order is " + o.Status + ", only an open or expired one takes money at the counter", Order: o.ID}
 	}
-	now, channel := g.now(), in.channel()
-	p := &paymentRow{ID: newID("pay_"), OrderID: o.ID, Provider: CounterProvider, ProviderReference: newReference(), Status: PaymentCreated, Mode: o.Mode,
-		RequestedAmount: *in.Amount, Method: in.Method, InitiatedBy: "officer", Place: "counter", Channel: &channel, Locale: "vi", CreatedAt: now}
-	s := Stored{Status: p.Status, Requested: p.RequestedAmount, OrderStatus: o.Status, OrderAmount: o.Amount, OrderPaid: o.PaidAmount}
+	s := Stored{Status: PaymentCreated, Requested: *in.Amount, OrderStatus: o.Status, OrderAmount: o.Amount, OrderPaid: o.PaidAmount}
 	if o.Status == OrderExpired {
 		if s.NewerLive, err = newerLive(ctx, tx, o.ID); err != nil {
 			return Answer{}, err
 		}
 	}
-	w := Word{Source: SourcePerson, Actor: c.Actor, Notice: providers.Notice{Outcome: providers.Succeeded, Amount: *in.Amount, PaidAt: *in.ReceivedAt}}
-	d := Judge(s, w.Notice, w.Source)
-	if d.To != PaymentSucceeded {
-		return Answer{}, fmt.Errorf("money in hand judged %q", d.To)
+	now, e := g.now(), &effects{}
+	p, events, err := g.judgeCounter(e, o, s, c, in, now)
+	if err != nil {
+		return Answer{}, err
 	}
-	e := &effects{}
-	g.succeed(e, o, p, d, w, now)
-	e.payments = []paymentRow{*p}
-	e.counters = []counterRow{{p.ID, o.AgencyCode, nullable(in.ReceiptSeries), nullable(in.ReceiptNumber), in.Officer, c.Actor, in.Postal}}
 	e.keys = []keyRow{keyed(k, p.ID, nil, now)}
-	e.history = append(e.history, historyRow{p.ID, PaymentCreated, p.Status, string(w.Source), c.Actor, "", now})
-	events := []string{"payment.succeeded"}
-	for _, change := range e.orderChanges {
-		events = append(events, orderEvent(change))
-	}
-	if d.Surplus > 0 {
-		events = append(events, "order.surplus")
-	}
 	if err := g.announce(ctx, tx, e, o, viewPayment(p), events, now); err != nil {
 		return Answer{}, err
 	}
@@ -206,6 +191,30 @@ func (g *Gateway) takeAtCounter(ctx context.Context, tx *sqlx.Tx, c Caller, k Ke
 	}
 	a := Answer{Status: http.StatusCreated, Body: body}
 	return a, finishKey(ctx, tx, k, a, false)
+}
+
+// judgeCounter has the one judge decide what counter money pays, and lists its rows; it names the events.
+func (g *Gateway) judgeCounter(e *effects, o *orderRow, s Stored, c Caller, in NewCounterPayment, now time.Time) (*paymentRow, []string, error) {
+	channel := in.channel()
+	p := &paymentRow{ID: newID("pay_"), OrderID: o.ID, Provider: CounterProvider, ProviderReference: newReference(), Status: PaymentCreated, Mode: o.Mode,
+		RequestedAmount: *in.Amount, Method: in.Method, InitiatedBy: "officer", Place: "counter", Channel: &channel, Locale: "vi", CreatedAt: now}
+	w := Word{Source: SourcePerson, Actor: c.Actor, Notice: providers.Notice{Outcome: providers.Succeeded, Amount: *in.Amount, PaidAt: *in.ReceivedAt}}
+	d := Judge(s, w.Notice, w.Source)
+	if d.To != PaymentSucceeded {
+		return nil, nil, fmt.Errorf("money in hand judged %q", d.To)
+	}
+	g.succeed(e, o, p, d, w, now)
+	e.payments = []paymentRow{*p}
+	e.counters = []counterRow{{p.ID, o.AgencyCode, nullable(in.ReceiptSeries), nullable(in.ReceiptNumber), in.Officer, c.Actor, in.Postal}}
+	e.history = append(e.history, historyRow{p.ID, PaymentCreated, p.Status, string(w.Source), c.Actor, "", now})
+	events := []string{"payment.succeeded"}
+	for _, change := range e.orderChanges {
+		events = append(events, orderEvent(change))
+	}
+	if d.Surplus > 0 {
+		events = append(events, "order.surplus")
+	}
+	return p, events, nil
 }
 
 // VoidCounterPayment takes a counter payment back that was recorded in error: a new record by another person than who recorded

@@ -128,17 +128,22 @@ func (g *Gateway) intend(ctx context.Context, c Caller, k Key, orderID string, i
 		if live := len(under); live >= MaxLivePayments {
 			return &Problem{Name: ProblemTooManyPayments, Detail: fmt.Sprintf("%d payments of this order are under way", live), Order: o.ID}
 		}
-		expires := now.Add(entry.Account.Capabilities.Lifetime)
-		if expires.After(o.ExpiresAt) {
-			expires = o.ExpiresAt
-		}
-		p.AccountID, p.Provider, p.Mode, p.ExpiresAt = &entry.Account.ID, entry.Account.Provider, o.Mode, &expires
-		p.Description = "Phi le phi ho so " + o.DossierCode
-		p.NextLookupAt = nextLookup(entry.Provider.LookupPlan(), now, &expires, nil, now)
+		p.intoAccount(o, entry, now)
 		e := &effects{payments: []paymentRow{*p}, keys: []keyRow{keyed(k, p.ID, nil, now)}}
 		return e.write(ctx, tx)
 	})
 	return p, entry, err
+}
+
+// intoAccount says where an attempt's money is to go, until when it may come, and when it is asked after first.
+func (p *paymentRow) intoAccount(o *orderRow, entry *account.Entry, now time.Time) {
+	expires := now.Add(entry.Account.Capabilities.Lifetime)
+	if expires.After(o.ExpiresAt) {
+		expires = o.ExpiresAt
+	}
+	p.AccountID, p.Provider, p.Mode, p.ExpiresAt = &entry.Account.ID, entry.Account.Provider, o.Mode, &expires
+	p.Description = "Phi le phi ho so " + o.DossierCode
+	p.NextLookupAt = nextLookup(entry.Provider.LookupPlan(), now, &expires, nil, now)
 }
 
 // choose finds the account to pay into and holds the amount to its limits, before any call.

@@ -32,6 +32,7 @@ type effects struct {
 	audit       []auditRow
 	counters    []counterRow
 	voids       []voidRow
+	dossiers    []dossierRow
 
 	applications []applicationRow
 
@@ -51,6 +52,7 @@ func (e *effects) add(o *effects) {
 	e.refunds, e.receipts, e.applications = append(e.refunds, o.refunds...), append(e.receipts, o.receipts...), append(e.applications, o.applications...)
 	e.orderChanges, e.paymentChanges = append(e.orderChanges, o.orderChanges...), append(e.paymentChanges, o.paymentChanges...)
 	e.audit, e.counters, e.voids = append(e.audit, o.audit...), append(e.counters, o.counters...), append(e.voids, o.voids...)
+	e.dossiers = append(e.dossiers, o.dossiers...)
 	e.refundChanges, e.applicationChanges = append(e.refundChanges, o.refundChanges...), append(e.applicationChanges, o.applicationChanges...)
 }
 
@@ -116,7 +118,7 @@ func (e *effects) sections() []section {
 		insertInto("history", e.history), insertInto("moves", e.moves), insertInto("outbox", e.outbox),
 		insertInto("callbacks", e.callbacks), insertInto("lookups", e.lookups), insertInto("refunds", e.refunds),
 		insertInto("receipts", e.receipts), insertInto("audit", e.audit), insertInto("surplus_applications", e.applications),
-		insertInto("counter_payments", e.counters), insertInto("voids", e.voids),
+		insertInto("counter_payments", e.counters), insertInto("voids", e.voids), insertInto("dossiers", e.dossiers),
 		{"order_changes", changeOrders, e.orderChanges, len(e.orderChanges)},
 		{"line_changes", changeLines, e.orderChanges, -len(e.orderChanges)}, // any number of lines may change
 		{"payment_changes", changePayments, e.paymentChanges, len(e.paymentChanges)},

@@ -121,10 +121,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, c gateway.Caller, date, acco
 	if err != nil {
 		return nil, err
 	}
+	days := make([]accountDay, 0, len(ids))
 	for _, id := range ids {
-		if err := r.Match(ctx, id, date); err != nil {
-			return nil, err
-		}
+		days = append(days, accountDay{id, date})
+	}
+	if err := r.matchAll(ctx, days); err != nil {
+		return nil, err
 	}
 	return r.Days(ctx, c, date, accountID)
 }

@@ -129,6 +129,31 @@ type reading struct {
 // Settlement imports a settlement file: it is streamed into staging in short chunks, checked as a whole, made visible at once,
 // and the account's day is matched. A file that cannot be read or does not add up leaves nothing behind.
 func (r *Reconciler) Settlement(ctx context.Context, f File) (*Import, error) {
+	imp, err := r.take(ctx, f)
+	if err != nil || f.DryRun {
+		return imp, err
+	}
+	return imp, r.Match(ctx, f.AccountID, f.Date)
+}
+
+// Settlements imports several files, each as by itself, and matches all their days together at the end: the same answer, sooner.
+func (r *Reconciler) Settlements(ctx context.Context, files []File) ([]*Import, error) {
+	imports := make([]*Import, 0, len(files))
+	days := make([]accountDay, 0, len(files))
+	for _, f := range files {
+		imp, err := r.take(ctx, f)
+		if err != nil {
+			return imports, fmt.Errorf("settlement file of %s for %s: %w", f.AccountID, f.Date, err)
+		}
+		if imports = append(imports, imp); !f.DryRun {
+			days = append(days, accountDay{f.AccountID, f.Date})
+		}
+	}
+	return imports, r.matchAll(ctx, days)
+}
+
+// take is the import without the matching.
+func (r *Reconciler) take(ctx context.Context, f File) (*Import, error) {
 	entry, err := r.accepts(ctx, f)
 	if err != nil {
 		return nil, err
@@ -146,11 +171,7 @@ func (r *Reconciler) Settlement(ctx context.Context, f File) (*Import, error) {
 	if err := r.read(ctx, in, entry.Provider); err != nil {
 		return nil, err
 	}
-	imp, err := r.makeVisible(ctx, in)
-	if err != nil || f.DryRun {
-		return imp, err
-	}
-	return imp, r.Match(ctx, f.AccountID, f.Date)
+	return r.makeVisible(ctx, in)
 }
 
 // accepts checks what is said about the file, before a byte of it is read.

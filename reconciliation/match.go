@@ -11,19 +11,26 @@ import (
 // gateway's one door; then lines and payments are paired and what is left is named, on this day and on every other that its
 // lines or payments touch. Running it again changes nothing; a closed day is left as it is.
 func (r *Reconciler) Match(ctx context.Context, accountID, date string) error {
-	if err := checkDate("date", date); err != nil {
-		return err
-	}
-	lines, err := r.unpaid(ctx, accountID, date)
-	if err != nil {
-		return err
-	}
-	for _, l := range lines {
-		if _, err := r.gateway.Record(ctx, gateway.Word{AccountID: accountID, Source: gateway.SourceSettlement, Notice: l.notice()}); err != nil {
+	return r.matchAll(ctx, []accountDay{{accountID, date}})
+}
+
+// matchAll is Match for several days at once: what they share is read once.
+func (r *Reconciler) matchAll(ctx context.Context, days []accountDay) error {
+	for _, d := range days {
+		if err := checkDate("date", d.Date); err != nil {
 			return err
 		}
+		lines, err := r.unpaid(ctx, d.AccountID, d.Date)
+		if err != nil {
+			return err
+		}
+		for _, l := range lines {
+			if _, err := r.gateway.Record(ctx, gateway.Word{AccountID: d.AccountID, Source: gateway.SourceSettlement, Notice: l.notice()}); err != nil {
+				return err
+			}
+		}
 	}
-	return r.match(ctx, accountID, date)
+	return r.match(ctx, days)
 }
 
 // notice is what a settlement line says of a payment.

@@ -10,7 +10,6 @@ import (
 
 	"pgregory.net/rapid"
 
-	"feegate/gateway"
 	"feegate/gateway/account"
 	"feegate/gateway/vnd"
 	"feegate/providers/sim"
@@ -38,13 +37,14 @@ type fileRow struct {
 	fee    vnd.Amount
 }
 
-// street is a random world: accounts × days with their files and the names that are due.
+// mornings is a random world: accounts × days with their files and the names that are due.
 type mornings struct {
 	m     *morning
 	rt    *rapid.T
 	run   int
 	files map[[2]int][]fileRow
-	want  []string
+	want  []string // discrepancies
+	pairs []string // matches
 	items []truth
 	n     int
 }
@@ -59,6 +59,11 @@ func (w *mornings) other(n, i int) int {
 
 func (w *mornings) expect(a, d int, kind, side, ref string, effect vnd.Signed) {
 	w.want = append(w.want, fmt.Sprintf("%s %s %s %s %s %d", w.acc(a), dayName(d), kind, side, ref, effect))
+}
+
+// settles expects a pair: the row, in this file, settles what it speaks of.
+func (w *mornings) settles(a, d int, r fileRow) {
+	w.pairs = append(w.pairs, fmt.Sprintf("%s %s %s %s", w.acc(a), dayName(d), r.ref, r.txn))
 }
 
 func (w *mornings) line(a, d int, r fileRow) {
@@ -90,12 +95,14 @@ func (w *mornings) happen(x truth) {
 	switch x.fate {
 	case "plain", "pending", "failed":
 		w.line(x.acc, x.day, row)
+		w.settles(x.acc, x.day, row)
 	case "lost":
 		w.expect(x.acc, x.day, missing, "ours", x.ref, g)
 	case "altered":
 		w.line(x.acc, x.day, changed)
 		w.expect(x.acc, x.day, "amount_mismatch", "line", x.ref, -more)
 	case "doubled":
+		w.settles(x.acc, x.day, row)
 		w.line(x.acc, x.day, row)
 		w.line(x.acc, x.day, row)
 		w.expect(x.acc, x.day, "duplicate_line", "line", x.ref, -g)
@@ -105,6 +112,7 @@ func (w *mornings) happen(x truth) {
 		w.expect(x.acc, d, "late", "line", x.ref, -g)
 		if x.fate == "moved" {
 			w.line(x.acc, d, row)
+			w.settles(x.acc, d, row)
 		} else {
 			w.line(x.acc, d, changed)
 			w.expect(x.acc, d, "amount_mismatch", "line", x.ref, -more)
@@ -113,6 +121,7 @@ func (w *mornings) happen(x truth) {
 		d := w.other(days, x.day)
 		w.line(x.acc, x.day, row)
 		w.line(x.acc, d, row)
+		w.settles(x.acc, x.day, row)
 		w.expect(x.acc, d, "duplicate_line", "line", x.ref, -g)
 	case "elsewhere", "elsewhere too":
 		a, d := w.other(accounts, x.acc), rapid.IntRange(0, days-1).Draw(w.rt, "where")
@@ -122,9 +131,11 @@ func (w *mornings) happen(x truth) {
 			w.expect(x.acc, x.day, "wrong_account", "ours", x.ref, g)
 		} else {
 			w.line(x.acc, x.day, row)
+			w.settles(x.acc, x.day, row)
 		}
 	case "wrong fee":
 		row.fee += 7
+		w.settles(x.acc, x.day, row)
 		w.line(x.acc, x.day, row)
 		if !x.refund {
 			w.expect(x.acc, x.day, "fee_mismatch", "line", x.ref, 0)
@@ -132,6 +143,7 @@ func (w *mornings) happen(x truth) {
 	case "twice": // another transaction under the same reference: the payer paid twice
 		second := row
 		second.txn += "7"
+		w.settles(x.acc, x.day, row)
 		w.line(x.acc, x.day, row)
 		w.line(x.acc, x.day, second)
 		w.expect(x.acc, x.day, unknown, "line", x.ref, -g)
@@ -142,6 +154,7 @@ func (w *mornings) happen(x truth) {
 		w.expect(x.acc, x.day, "reversal", "ours", x.ref, 0)
 	case "mangled reference":
 		row.ref = "M" + row.ref
+		w.settles(x.acc, x.day, row)
 		w.line(x.acc, x.day, row)
 	case "invented", "invented and doubled":
 		w.line(x.acc, x.day, row)
@@ -246,11 +259,20 @@ func (w *mornings) named(ctx context.Context) ([]string, error) {
 // Whatever is lost, invented, altered, doubled, moved, brought again or put into another account's file, and in whatever order
 // the files come, in one piece, in two or corrected: every difference is named, nothing else is, and every day is explained.
 func TestEveryDifferenceIsNamedWhateverTheOrder(t *testing.T) {
+	everyDifference(t, 12)
+}
+
+// everyDifference checks so many worlds; the rest of rapid's rounds have nothing to do.
+func everyDifference(t *testing.T, worlds int) {
+	t.Helper()
 	m := newMorning(t)
-	run := 0
+	run, broken := 0, false
 	rapid.Check(t, func(rt *rapid.T) {
 		ctx := t.Context()
-		run++
+		if run++; run > worlds && !broken { // a broken one is looked at again, to be made small
+			return
+		}
+		defer func() { broken = broken || rt.Failed() }()
 		w := &mornings{m: m, rt: rt, run: run, files: map[[2]int][]fileRow{}}
 		var order [][2]int
 		for a := range accounts {
@@ -296,6 +318,16 @@ func TestEveryDifferenceIsNamedWhateverTheOrder(t *testing.T) {
 		if !slices.Equal(got, w.want) {
 			rt.Errorf("named\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(w.want, "\n"))
 		}
+		var pairs []string
+		if err := m.db.SelectContext(ctx, &pairs, `SELECT l.account_id || ' ' || l.date || ' ' || l.reference || ' ' || l.transaction FROM matches m JOIN settlement_lines l ON l.id = m.line_id
+			WHERE m.ended_at IS NULL AND l.account_id LIKE $1`, fmt.Sprintf("acc\\_p%d\\_%%", run)); err != nil {
+			rt.Fatal(err)
+		}
+		slices.Sort(pairs)
+		slices.Sort(w.pairs)
+		if !slices.Equal(pairs, w.pairs) {
+			rt.Errorf("paired\n%s\nwant\n%s", strings.Join(pairs, "\n"), strings.Join(w.pairs, "\n"))
+		}
 		for _, at := range order {
 			d, err := m.r.Day(ctx, w.acc(at[0]), dayName(at[1]))
 			if err != nil {
@@ -318,10 +350,35 @@ func TestEveryDifferenceIsNamedWhateverTheOrder(t *testing.T) {
 	})
 }
 
+// A row of nothing here stands in two days' files, and the later day's file comes first: the earlier day's row is the one that
+// belongs there, so the later one changes its name although its own day is not matched again.
+func TestARowThatComesAgainIsTheSecondOneWhateverCameFirst(t *testing.T) {
+	m := newMorning(t)
+	w := &mornings{m: m}
+	if err := m.newAccount(t.Context(), w.acc(0)); err != nil {
+		t.Fatal(err)
+	}
+	again := fileRow{day: 0, ref: "AGAIN", txn: "1", amount: 50000, fee: 550}
+	for _, f := range []struct {
+		day  int
+		rows []fileRow
+	}{{1, []fileRow{{day: 1, ref: "ANCHOR", txn: "2", amount: 50000, fee: 550}, again}}, {0, []fileRow{again}}} {
+		if _, err := w.bring(t.Context(), 0, f.day, f.rows, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := w.named(t.Context())
+	slices.Sort(got)
+	w.expect(0, 0, "missing_at_gateway", "line", "AGAIN", -50000)
+	w.expect(0, 1, "duplicate_line", "line", "AGAIN", -50000)
+	w.expect(0, 1, "missing_at_gateway", "line", "ANCHOR", -50000)
+	if err != nil || !slices.Equal(got, w.want) {
+		t.Errorf("%s\n%v", strings.Join(got, "\n"), err)
+	}
+}
+
 func (m *morning) newAccount(ctx context.Context, id string) error {
 	cred := map[string]string{"partnerCode": "T" + id, "accessKey": "AK", "secretKey": "SK"}
 	return m.accounts.Create(ctx, account.Account{ID: id, Provider: "momo", Terminal: "T" + id, AgencyCode: "H10.12", Kinds: []string{"le_phi"},
 		BaseURL: "http://127.0.0.1:1", Tariff: vnd.Tariff{BPS: 110}, Credentials: cred})
 }
-
-var _ = gateway.OrderOpen

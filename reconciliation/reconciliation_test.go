@@ -83,18 +83,26 @@ func newMorning(t *testing.T) *morning {
 	return m
 }
 
+// order makes an order of one fee.
+func (m *morning) order(reference string, i int, sum int64) {
+	m.t.Helper()
+	amount := vnd.Amount(sum)
+	in := gateway.NewOrder{Reference: reference, DossierCode: fmt.Sprintf("H10.12-260310-%04d", i), ProcedureCode: "1.100001", AgencyCode: "H10.12", Amount: &amount,
+		Lines: []gateway.NewLine{{FeeCode: "f", Kind: "le_phi", Name: "Lệ phí", Quantity: 1, UnitAmount: &amount, Gross: &amount, Net: &amount}}}
+	if _, err := m.g.CreateOrder(m.t.Context(), caller, gateway.Key{Principal: "cli", Method: "POST", Path: "/o", Key: reference}, in); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
 // paid makes n orders of one amount and pays them at the provider; told says whether we hear of it.
 func (m *morning) paid(from, n int, amount vnd.Amount, told bool) {
 	m.t.Helper()
 	ctx := m.t.Context()
 	for i := from; i < from+n; i++ {
-		in := gateway.NewOrder{Reference: fmt.Sprint("R", i), DossierCode: fmt.Sprintf("H10.12-260310-%04d", i), ProcedureCode: "1.100001", AgencyCode: "H10.12", Amount: &amount,
-			Lines: []gateway.NewLine{{FeeCode: "f", Kind: "le_phi", Name: "Lệ phí", Quantity: 1, UnitAmount: &amount, Gross: &amount, Net: &amount}}}
-		if _, err := m.g.CreateOrder(ctx, caller, gateway.Key{Principal: "cli", Method: "POST", Path: "/o", Key: fmt.Sprint(i)}, in); err != nil {
-			m.t.Fatal(err)
-		}
+		name := fmt.Sprint("R", i)
+		m.order(name, i, int64(amount))
 		var order, reference string
-		if err := m.db.GetContext(ctx, &order, `SELECT id FROM orders WHERE reference = $1`, in.Reference); err != nil {
+		if err := m.db.GetContext(ctx, &order, `SELECT id FROM orders WHERE reference = $1`, name); err != nil {
 			m.t.Fatal(err)
 		}
 		if _, err := m.g.StartPayment(ctx, caller, gateway.Key{Principal: "cli", Method: "POST", Path: "/p", Key: fmt.Sprint(i)}, order, gateway.NewPayment{Provider: "momo"}); err != nil {

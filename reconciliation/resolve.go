@@ -275,7 +275,7 @@ func (r *Reconciler) decide(ctx context.Context, tx *sqlx.Tx, c gateway.Caller, 
 	case WriteOff, ClaimFromProvider:
 		return p, r.moveOff(ctx, tx, d, p)
 	case RecordPayment:
-		return p, r.matchIn(ctx, tx, d.AccountID, d.Date)
+		return p, r.matchIn(ctx, tx, []accountDay{{d.AccountID, d.Date}})
 	}
 	return p, nil
 }

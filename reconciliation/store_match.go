@@ -75,21 +75,18 @@ const fillTies = `WITH c AS (
 			JOIN settlement_lines l ON l.id = m.line_id AND l.superseded_at IS NULL AND l.success),
 	one AS (SELECT DISTINCT ON (id) * FROM c ORDER BY id, rule),
 	f AS (SELECT l.id AS line_id, l.account_id, l.date, l.key, ` + gross + ` AS gross, d.date IS NOT NULL AS frozen, i.id AS item_id, c.rule,
-		l.occurrence, l.own_date, i.account_id AS ours, i.gross AS owed, i.day
+		l.occurrence, l.own_date, l.transaction <> i.transaction AS foreign_txn, i.account_id AS ours, i.gross AS owed, i.day
 		FROM one c JOIN settlement_lines l ON l.id = c.id JOIN day_items i ON i.id = c.item_id
 		LEFT JOIN days d ON d.account_id = l.account_id AND d.date = l.date AND d.status IN ('closed', 'signed'))
 	INSERT INTO day_ties SELECT f.line_id, f.account_id, f.date, f.key, f.gross, f.frozen, f.item_id, f.rule, row_number() OVER (PARTITION BY f.item_id
-		ORDER BY f.rule = 'person' DESC, (f.frozen AND m.id IS NOT NULL) DESC, f.account_id <> f.ours, f.gross <> f.owed, f.date <> coalesce(f.day, f.own_date), f.date, f.occurrence, f.key, f.account_id)
+		ORDER BY f.rule = 'person' DESC, (f.frozen AND m.id IS NOT NULL) DESC, f.account_id <> f.ours, f.foreign_txn, f.gross <> f.owed, f.date <> coalesce(f.day, f.own_date), f.date, f.occurrence, f.key COLLATE "C", f.account_id)
 	FROM f LEFT JOIN matches m ON m.line_id = f.line_id AND m.ended_at IS NULL AND coalesce(m.payment_id, m.refund_id) = f.item_id`
 
 // load fills the working set with the days given.
 func load(ctx context.Context, tx *sqlx.Tx, days []accountDay) error {
-	ids, dates := make([]string, len(days)), make([]string, len(days))
-	for i, d := range days {
-		ids[i], dates[i] = d.AccountID, d.Date
-	}
+	ids, dates := columns(days)
 	if _, err := tx.ExecContext(ctx, `WITH a AS (DELETE FROM day_lines), b AS (DELETE FROM day_items), c AS (DELETE FROM day_ties), d AS (DELETE FROM day_scope)
-		INSERT INTO day_scope SELECT * FROM unnest($1::text[], $2::date[])`, pq.Array(ids), pq.Array(dates)); err != nil {
+		INSERT INTO day_scope SELECT * FROM unnest($1::text[], $2::date[])`, ids, dates); err != nil {
 		return fmt.Errorf("loading %d days: %w", len(days), err)
 	}
 	for _, step := range []string{`ANALYZE day_scope`, fillLines, `ANALYZE day_lines`, fillItems, `ANALYZE day_items`, fillTies, `ANALYZE day_ties`} {
@@ -150,8 +147,15 @@ type accountDay struct {
 	Date      string `db:"date"`
 }
 
-// match pairs a day and names what is left, on it and on the days that it touches.
-func (r *Reconciler) match(ctx context.Context, accountID, date string) error {
+func columns(days []accountDay) (ids, dates pq.StringArray) {
+	for _, d := range days {
+		ids, dates = append(ids, d.AccountID), append(dates, d.Date)
+	}
+	return ids, dates
+}
+
+// match pairs some days and names what is left, on them and on the days that they touch.
+func (r *Reconciler) match(ctx context.Context, days []accountDay) error {
 	tx, err := r.db.BeginTxx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("matching: %w", err)
@@ -160,7 +164,7 @@ func (r *Reconciler) match(ctx context.Context, accountID, date string) error {
 	if err := alone(ctx, tx); err != nil {
 		return fmt.Errorf("matching: %w", err)
 	}
-	if err := r.matchIn(ctx, tx, accountID, date); err != nil {
+	if err := r.matchIn(ctx, tx, days); err != nil {
 		return err
 	}
 	if err := tx.Commit(); err != nil {
@@ -169,16 +173,25 @@ func (r *Reconciler) match(ctx context.Context, accountID, date string) error {
 	return nil
 }
 
-func (r *Reconciler) matchIn(ctx context.Context, tx *sqlx.Tx, accountID, date string) error {
-	closed, err := frozen(ctx, tx, accountID, date)
-	if err != nil || closed {
-		return err
+func (r *Reconciler) matchIn(ctx context.Context, tx *sqlx.Tx, asked []accountDay) error {
+	var own []accountDay
+	for _, d := range asked {
+		closed, err := frozen(ctx, tx, d.AccountID, d.Date)
+		if err != nil {
+			return err
+		}
+		if !closed {
+			own = append(own, d)
+		}
+	}
+	if len(own) == 0 {
+		return nil
 	}
 	now := r.now()
 	if _, err := tx.ExecContext(ctx, workingSet); err != nil {
 		return fmt.Errorf("matching: %w", err)
 	}
-	if err := load(ctx, tx, []accountDay{{accountID, date}}); err != nil {
+	if err := load(ctx, tx, own); err != nil {
 		return err
 	}
 	if err := pair(ctx, tx, now); err != nil {
@@ -191,18 +204,20 @@ func (r *Reconciler) matchIn(ctx context.Context, tx *sqlx.Tx, accountID, date s
 		WHERE NOT EXISTS (SELECT FROM days d WHERE d.account_id = t.account_id AND d.date = t.date AND d.status IN ('closed', 'signed'))`); err != nil {
 		return fmt.Errorf("finding the days it touches: %w", err)
 	}
-	if len(days) > 1 {
+	if len(days) > len(own) {
 		if err := load(ctx, tx, days); err != nil {
 			return err
 		}
 	}
 	if err := name(ctx, tx, now); err != nil {
-		return fmt.Errorf("naming the differences of %s: %w", date, err)
+		return fmt.Errorf("naming the differences of %s: %w", own[0].Date, err)
 	}
+	ids, dates := columns(own)
 	if _, err := tx.ExecContext(ctx, `INSERT INTO days (account_id, date, status, matched_at)
-		SELECT $1, $2, 'matched', $3 WHERE EXISTS (SELECT FROM imports WHERE account_id = $1 AND date = $2 AND status = 'visible')
-		ON CONFLICT (account_id, date) DO UPDATE SET status = 'matched', matched_at = $3`, accountID, date, now); err != nil {
-		return fmt.Errorf("marking the day: %w", err)
+		SELECT a, d, 'matched', $3 FROM unnest($1::text[], $2::date[]) AS t(a, d)
+		WHERE EXISTS (SELECT FROM imports WHERE account_id = a AND date = d AND status = 'visible') ORDER BY a, d
+		ON CONFLICT (account_id, date) DO UPDATE SET status = 'matched', matched_at = $3`, ids, dates, now); err != nil {
+		return fmt.Errorf("marking the days: %w", err)
 	}
 	return nil
 }
@@ -216,7 +231,7 @@ func (r *Reconciler) unpaid(ctx context.Context, accountID, date string) ([]unpa
 	err := r.db.SelectContext(ctx, &out, `SELECT DISTINCT ON (p.id) p.provider_reference AS reference, l.transaction, l.amount, l.at FROM settlement_lines l
 		JOIN payments p ON p.account_id = l.account_id AND p.id = `+speaksOf+`
 		WHERE l.account_id = $1 AND l.date = $2 AND l.superseded_at IS NULL AND l.success AND l.type = 'payment'
-		AND p.status IN ('created', 'pending', 'failed', 'expired') ORDER BY p.id, l.date <> l.own_date, l.occurrence, l.key`, accountID, date)
+		AND p.status IN ('created', 'pending', 'failed', 'expired') ORDER BY p.id, l.transaction <> p.provider_transaction, l.date <> l.own_date, l.occurrence, l.key COLLATE "C"`, accountID, date)
 	if err != nil {
 		return nil, fmt.Errorf("finding settled payments that are not paid here: %w", err)
 	}

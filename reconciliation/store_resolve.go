@@ -209,5 +209,5 @@ func (r *Reconciler) tie(ctx context.Context, tx *sqlx.Tx, d *Discrepancy, payme
 	if err := insertPersonsMatch(ctx, tx, d, paymentID, r.now()); err != nil {
 		return err
 	}
-	return r.matchIn(ctx, tx, d.AccountID, d.Date)
+	return r.matchIn(ctx, tx, []accountDay{{d.AccountID, d.Date}})
 }

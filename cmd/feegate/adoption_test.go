@@ -16,15 +16,14 @@ import (
 	"feegate/gateway/identity"
 	"feegate/migrations/dbtest"
 	"feegate/providers/sim"
-	"feegate/reconciliation"
 	"feegate/reconciliation/adoption"
 )
 
 // example is the worked example of the definition OPR-1 (period 2026-03), made through the API.
 type example struct {
 	*street
-	reporter string
-	payments map[string]string // row -> payment
+	reporter, finance, approver string
+	payments                    map[string]string // row -> payment
 }
 
 func dossierOf(n int) string { return fmt.Sprintf("H10.12-260310-%04d", n) }
@@ -97,34 +96,33 @@ func (x *example) dossier(n int, status string, due *int) {
 	}
 }
 
-// settle imports the day's file of an account as the provider wrote it.
+// settle uploads the day's file of an account as the provider wrote it.
 func (x *example) settle(accountID, provider, terminal, day string) {
 	x.t.Helper()
 	_, file, _, err := x.world.Settlement(provider, terminal, day, sim.Changes{})
 	if err != nil {
 		x.t.Fatal(err)
 	}
-	r := reconciliation.New(x.db, x.app.accounts, x.app.gateway, x.world.Now)
-	if _, err := r.Settlement(x.t.Context(), reconciliation.File{AccountID: accountID, Date: day, By: "usr_test", Body: bytes.NewReader(file)}); err != nil {
-		x.t.Fatal(err)
+	if r := x.upload(x.finance, "", "account_id", accountID, "date", day, "file", string(file)); r.status != http.StatusCreated {
+		x.t.Fatalf("%d %s", r.status, r.body)
 	}
 }
 
-// refunded makes a refund that has succeeded, with what it does to its order.
+// refunded has a payment paid back: asked for, approved by another person, sent, and its success learnt from the provider.
 func (x *example) refunded(row string, amount int, orderTo string) {
 	x.t.Helper()
-	now, id := x.world.Now(), x.payments[row]
-	for _, q := range []string{
-		`INSERT INTO refunds (id, payment_id, order_id, account_id, status, amount, surplus_part, allocated_part, reason, provider_reference, requested_by,
-			requested_at, decided_by, decided_at, submitted_at, effective_at, recorded_at)
-			SELECT 'rfd_' || id, id, order_id, account_id, 'succeeded', $2, 0, $2, 'x', 'R' || id, 'usr_a', $3, 'usr_b', $3, $3, $3, $3 FROM payments WHERE id = $1 AND $4 <> ''`,
-		`INSERT INTO history (object_id, from_status, to_status, source, recorded_at) SELECT order_id, 'paid', $4, 'person', $3 FROM payments WHERE id = $1 AND $2 > 0`,
-		`UPDATE orders SET status = $4, refunded_amount = $2 WHERE id = (SELECT order_id FROM payments WHERE id = $1) AND $3::timestamptz IS NOT NULL`,
-	} {
-		q = strings.NewReplacer("$2", "$2::bigint", "$3", "$3::timestamptz", "$4", "$4::text", "::timestamptz::timestamptz", "::timestamptz").Replace(q)
-		if _, err := x.db.ExecContext(x.t.Context(), q, id, amount, now, orderTo); err != nil {
-			x.t.Fatal(err)
-		}
+	available := x.as(x.finance, http.MethodGet, "/v1/payments/"+x.payments[row], "", nil).get(x.t)["refundable_amount"]
+	asked := x.as(x.finance, http.MethodPost, "/v1/payments/"+x.payments[row]+"/refunds", "refund-"+row, map[string]any{"amount": amount, "available": available, "reason": "nộp thừa"})
+	if asked.status != http.StatusAccepted {
+		x.t.Fatalf("%d %s", asked.status, asked.body)
+	}
+	refund, _ := asked.get(x.t)["id"].(string)
+	if r := x.as(x.approver, http.MethodPost, "/v1/refunds/"+refund+"/approve", "", nil); r.status != http.StatusOK {
+		x.t.Fatalf("%d %s", r.status, r.body)
+	}
+	v := x.as(x.finance, http.MethodGet, "/v1/refunds/"+refund, "", nil).get(x.t)
+	if order, _ := v["order"].(string); v["status"] != "succeeded" || x.orderStatus(order) != orderTo {
+		x.t.Fatalf("%v", v)
 	}
 }
 
@@ -134,6 +132,7 @@ func newExample(t *testing.T, nvtc, token bool) *example {
 	x := &example{street: newStreet(t), payments: map[string]string{}}
 	x.caseSystem()
 	x.reporter = x.person("thống kê", []identity.Role{identity.Reporter})
+	x.finance, x.approver = x.person("kế toán", []identity.Role{identity.Finance}), x.person("kế toán trưởng", []identity.Role{identity.Approver})
 	if _, err := x.db.ExecContext(t.Context(), `INSERT INTO targets (percent, valid_from) VALUES (30, '2022-12-31'), (50, '2025-12-31'), (60, '2030-01-01')`); err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -54,7 +55,22 @@ func (d *demoCommand) Run(i *invocation) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, server.Stop(context.WithoutCancel(i.ctx))) }()
-	db, err := demoDatabase(i.ctx, server)
+	past, err := readPast(d.DataDir)
+	if err != nil {
+		return err
+	}
+	anew := past.State == "begun"
+	if anew {
+		i.log.Info("the demo's past was not finished: it is made anew")
+		if err := os.RemoveAll(filepath.Join(d.DataDir, "simulator")); err != nil {
+			return fmt.Errorf("the simulator's old state: %w", err)
+		}
+	}
+	// As root the cluster lies outside the folder and outlives it; without the folder's keys nothing in it can be read.
+	if _, err := os.Stat(filepath.Join(d.DataDir, "demo.json")); errors.Is(err, os.ErrNotExist) {
+		anew = true
+	}
+	db, err := demoDatabase(i.ctx, server, anew)
 	if err != nil {
 		return err
 	}
@@ -99,6 +115,11 @@ func (d *demoCommand) Run(i *invocation) (err error) {
 	if err != nil {
 		return err
 	}
+	if past.State != "done" && past.State != "none" {
+		if err := d.past(i, db, a, accounts, simulator.url, clock.now()); err != nil {
+			return err
+		}
+	}
 	if err := simulator.agree(i.ctx, clock.now()); err != nil {
 		return err
 	}
@@ -110,7 +131,7 @@ func (d *demoCommand) Run(i *invocation) (err error) {
 		"api_key": secrets.APIKey, "case_key": secrets.CaseKey, "other_key": secrets.OtherKey, "reporting_key": secrets.Reporting, "users": secrets.Users, "accounts": accounts}); err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(i.out, "feegate is ready.\n  API        %s  (key %s)\n  simulator  %s\nCtrl-C stops everything.\n", public, secrets.APIKey, simulator.url); err != nil {
+	if err := d.tell(i.out, public, simulator.url, secrets); err != nil {
 		return err
 	}
 	select {
@@ -125,9 +146,44 @@ func (d *demoCommand) Run(i *invocation) (err error) {
 	return gatewayServer.Shutdown(down)
 }
 
+// tell says where everything is and how to get in.
+func (d *demoCommand) tell(out io.Writer, public, simulator string, s demoSecrets) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "feegate is ready.\n\n  portal\t%s/portal\tpick a procedure, pay, see the order come back\n", simulator)
+	fmt.Fprintf(w, "  console\t%s/console\tthe morning of a finance officer\n", public)
+	fmt.Fprintf(w, "  API\t%s/docs\tkey %s\n\n  log-ins (name, password):\n", public, s.APIKey)
+	for _, u := range s.Users {
+		fmt.Fprintf(w, "  %s\t%s\n", u.Name, u.Password)
+	}
+	fmt.Fprintf(w, "\n  all of it is in %s; Ctrl-C stops everything.\n", d.ReadyFile)
+	return w.Flush()
+}
+
 const demoName = "feegate"
 
-func demoDatabase(ctx context.Context, server *localdb.Server) (*sqlx.DB, error) {
+// past makes the demo's history, once for a folder; --empty has none.
+func (d *demoCommand) past(i *invocation, db *sqlx.DB, a *app, accounts []demoAccount, simulator string, now time.Time) error {
+	if d.Empty {
+		return writePast(d.DataDir, "none")
+	}
+	if err := writePast(d.DataDir, "begun"); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(i.out, "Making three months of invented history, once: about %d orders …\n", historyOrders); err != nil {
+		return err
+	}
+	if err := makeHistory(i.ctx, db, a, accounts, simulator, now); err != nil {
+		return err
+	}
+	return writePast(d.DataDir, "done")
+}
+
+func demoDatabase(ctx context.Context, server *localdb.Server, anew bool) (*sqlx.DB, error) {
+	if anew {
+		if err := dropDatabase(ctx, server.URL(localdb.Superuser, "postgres"), demoName); err != nil {
+			return nil, err
+		}
+	}
 	if err := ensureDatabase(ctx, server.URL(localdb.Superuser, "postgres"), demoName); err != nil {
 		return nil, err
 	}

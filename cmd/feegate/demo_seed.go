@@ -110,6 +110,11 @@ func demoAccounts() []demoAccount {
 		momo.CredentialPartner: "FEEGATEMOMONVTC", momo.CredentialAccess: "FEEGATEACCESSKEY", momo.CredentialSecret: "SECRETKEYFORTESTVECTORS000000099"}})
 }
 
+// terminal is the account's id at its provider.
+func (d *demoAccount) terminal() string {
+	return d.Credentials[map[string]string{"vnpay": vnpay.CredentialTerminal, "momo": momo.CredentialPartner}[d.Provider]]
+}
+
 // seedPeople fills an empty database with catalogue, clients, keys and people.
 func seedPeople(ctx context.Context, db *sqlx.DB, a *app, s demoSecrets, now time.Time) error {
 	if err := seedRows(ctx, db, s, now); err != nil {
@@ -138,7 +143,7 @@ func seedAccounts(ctx context.Context, db *sqlx.DB, accounts *account.Store, sim
 	tariff := vnd.Tariff{BPS: 110}
 	all := demoAccounts()
 	for n, d := range all {
-		terminal := d.Credentials[map[string]string{"vnpay": vnpay.CredentialTerminal, "momo": momo.CredentialPartner}[d.Provider]]
+		terminal := d.terminal()
 		if !exists {
 			if err := accounts.Create(ctx, account.Account{ID: d.ID, Provider: d.Provider, AgencyCode: d.AgencyCode, Terminal: terminal, Kinds: d.Kinds,
 				BaseURL: simulator + "/" + d.Provider, Tariff: tariff, Credentials: d.Credentials, Position: n}); err != nil {

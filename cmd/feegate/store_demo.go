@@ -36,6 +36,16 @@ func ensureDatabase(ctx context.Context, adminURL, name string) error {
 	return errors.Join(err, db.Close())
 }
 
+// dropDatabase removes a database that nobody has used yet.
+func dropDatabase(ctx context.Context, adminURL, name string) error {
+	db, err := sqlx.ConnectContext(ctx, "postgres", adminURL)
+	if err != nil {
+		return fmt.Errorf("the private PostgreSQL: %w", err)
+	}
+	_, err = db.ExecContext(ctx, `DROP DATABASE IF EXISTS `+pq.QuoteIdentifier(name)+` WITH (FORCE)`)
+	return errors.Join(err, db.Close())
+}
+
 // seedRows fills in what is missing; running it again changes nothing.
 func seedRows(ctx context.Context, db *sqlx.DB, s demoSecrets, now time.Time) error {
 	type statement struct {
