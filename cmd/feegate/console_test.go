@@ -149,7 +149,7 @@ func TestTheConsoleOpensItsPagesByRole(t *testing.T) {
 	stranger := &officer{s, &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 	for path, may := range map[string][]string{"/console/today": reading, "/console/days/" + day: reading, "/console/days/" + day + "?account=acc_momo": reading,
 		"/console/upload": {"finance", "auditor"}, "/console/discrepancies": reading, "/console/discrepancies/" + dis: reading, "/console/payments/" + pay: reading,
-		"/console/search?q=H10.12-260310-0100": reading, "/console/rate": reporting, "/console/rate/evidence?figure=transactions": reporting} {
+		"/console/search?q=H10.12-260310-0100": reading, "/console/rate": reporting, "/console/rate.csv": reporting, "/console/discrepancies.csv?status=": reading, "/console/rate/evidence?figure=transactions": reporting} {
 		if r := stranger.get(path); r.status != http.StatusSeeOther || r.header.Get("Location") != "/console/sign-in?next="+url.QueryEscape(path) {
 			t.Errorf("nobody at %s: %d to %q", path, r.status, r.header.Get("Location"))
 		}
@@ -325,6 +325,14 @@ func TestAMorningAtTheConsole(t *testing.T) {
 		if r := mai.get("/console/search?q=" + q); r.status != http.StatusOK {
 			t.Errorf("searching %.20s: %d", q, r.status)
 		}
+	}
+	list := mai.get("/console/discrepancies.csv?status=")
+	if rows := strings.Split(strings.TrimSpace(string(list.body)), "\n"); len(rows) != 1+s.count(`SELECT count(*) FROM discrepancies`) || !strings.HasPrefix(rows[0], "\ufeffMã,Ngày") ||
+		!strings.Contains(list.header.Get("Content-Disposition"), "sai-lech.csv") {
+		t.Errorf("%v %s", list.header, list.body)
+	}
+	if r := mai.get("/console/rate.csv?from=nonsense"); r.status != http.StatusUnprocessableEntity {
+		t.Errorf("the rate of no day: %d", r.status)
 	}
 	for query, want := range map[string]int{"date=nonsense": 422, "kind=nonsense": 422, "after=x": 422, "status=": 200, "date=" + day: 200} {
 		if r := mai.get("/console/discrepancies?" + query); r.status != want {

@@ -99,6 +99,7 @@ func (c *Console) Mount(mux *http.ServeMux) {
 	c.on(mux, "GET /console/upload", working, c.uploadPage)
 	c.on(mux, "POST /console/upload", working, c.upload)
 	c.on(mux, "GET /console/discrepancies", reading, c.discrepancies)
+	c.on(mux, "GET /console/discrepancies.csv", reading, c.discrepanciesCSV)
 	c.on(mux, "GET /console/discrepancies/{id}", reading, c.discrepancy)
 	c.on(mux, "POST /console/discrepancies/{id}/resolutions", working, c.resolve)
 	c.on(mux, "POST /console/discrepancies/{id}/resolutions/{n}/{decision}", deciding, c.decideResolution)
@@ -107,6 +108,7 @@ func (c *Console) Mount(mux *http.ServeMux) {
 	c.on(mux, "POST /console/refunds/{id}/{decision}", deciding, c.decideRefund)
 	c.on(mux, "GET /console/search", reading, c.search)
 	c.on(mux, "GET /console/rate", reporting, c.rate)
+	c.on(mux, "GET /console/rate.csv", reporting, c.rateCSV)
 	c.on(mux, "GET /console/rate/evidence", reporting, c.evidence)
 	mux.HandleFunc("/console/", func(w http.ResponseWriter, r *http.Request) {
 		v := &visit{c: c, w: w, r: r}

@@ -17,6 +17,7 @@ type discrepanciesData struct {
 	Kinds    []string
 	Items    []discrepancyRow
 	Next     string
+	Query    string
 	Filtered bool
 }
 
@@ -28,18 +29,24 @@ type discrepancyRow struct {
 // pageSize is how many rows a list shows.
 const pageSize = 50
 
-func (c *Console) discrepancies(v *visit) error {
+// filter reads which discrepancies are asked for: the open ones where no state is named.
+func (v *visit) filter() reconciliation.Filter {
 	q := v.r.URL.Query()
 	f := reconciliation.Filter{Date: q.Get("date"), From: q.Get("from"), To: q.Get("to"), AccountID: q.Get("account"), Kind: q.Get("kind"), Status: q.Get("status"),
 		After: q.Get("after"), Limit: pageSize}
 	if !q.Has("status") {
 		f.Status = "open"
 	}
+	return f
+}
+
+func (c *Console) discrepancies(v *visit) error {
+	q, f := v.r.URL.Query(), v.filter()
 	items, next, err := c.Reconciler.Discrepancies(v.r.Context(), v.caller(), f)
 	if err != nil {
 		return err
 	}
-	d := discrepanciesData{Filter: f, Kinds: reconciliation.Kinds(), Filtered: len(q) > 0}
+	d := discrepanciesData{Filter: f, Kinds: reconciliation.Kinds(), Filtered: len(q) > 0, Query: v.r.URL.RawQuery}
 	if d.All, err = v.places(); err != nil {
 		return err
 	}

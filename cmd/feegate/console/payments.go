@@ -3,8 +3,11 @@ package console
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+	"time"
 
+	"feegate/cmd/feegate/page"
 	"feegate/gateway"
 	"feegate/gateway/identity"
 	"feegate/gateway/vnd"
@@ -17,6 +20,41 @@ type paymentData struct {
 	Refunds     []refundRow
 	Work        bool // may ask for a refund
 	AccountName place
+	Timeline    []moment
+}
+
+// moment is one thing that happened to a payment or its money.
+type moment struct {
+	At                      time.Time
+	What, State, By, Detail string
+}
+
+// timeline puts everything that happened into one row of time.
+func (v *visit) timeline(p *gateway.PaymentView) []moment {
+	out := []moment{{At: p.CreatedAt, What: "Bắt đầu lần nộp"}}
+	for _, h := range p.History {
+		out = append(out, moment{At: h.RecordedAt, State: h.To, By: or(sources)(h.Source), Detail: told(h.Detail)})
+	}
+	for i := range p.Refunds {
+		r := &p.Refunds[i]
+		what := "Hoàn " + page.Money(r.Amount) + ":"
+		out = append(out, moment{At: r.RequestedAt, What: what, State: gateway.RefundRequested, By: v.who(r.RequestedBy)})
+		if r.DecidedAt != nil && r.DecidedBy != nil {
+			decided := gateway.RefundApproved
+			if r.Status == gateway.RefundRejected {
+				decided = r.Status
+			}
+			out = append(out, moment{At: *r.DecidedAt, What: what, State: decided, By: v.who(*r.DecidedBy)})
+		}
+		if r.SubmittedAt != nil {
+			out = append(out, moment{At: *r.SubmittedAt, What: what, State: gateway.RefundSubmitted})
+		}
+		if r.RecordedAt != nil && r.Status == gateway.RefundSucceeded {
+			out = append(out, moment{At: *r.RecordedAt, What: what, State: r.Status, By: "nhà cung cấp"})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b moment) int { return a.At.Compare(b.At) })
+	return out
 }
 
 type refundRow struct {
@@ -30,7 +68,7 @@ func (c *Console) payment(v *visit) error {
 	if err != nil {
 		return err
 	}
-	d := paymentData{PaymentView: p, Work: v.may(identity.Finance) && p.Status == gateway.PaymentSucceeded && p.RefundableAmount > 0}
+	d := paymentData{PaymentView: p, Work: v.may(identity.Finance) && p.Status == gateway.PaymentSucceeded && p.RefundableAmount > 0, Timeline: v.timeline(p)}
 	all, err := v.places()
 	if err != nil {
 		return err

@@ -158,6 +158,18 @@ func percent(r *adoption.Rate) string {
 	return strings.Replace(new(big.Rat).SetFrac64(100*r.Numerator, r.Denominator).FloatString(1), ".", ",", 1) + "\u00a0%"
 }
 
+// count writes a number for people: 19.275.
+func count(n any) string {
+	var v int64
+	switch x := n.(type) {
+	case int64:
+		v = x
+	case int:
+		v = int64(x)
+	}
+	return strings.TrimSuffix(vnd.Signed(v).Format(), " ₫")
+}
+
 // width is a fraction as a bar's length out of 100.
 func width(r adoption.Rate) string {
 	if r.Denominator == 0 || r.Numerator < 0 {
@@ -206,7 +218,7 @@ func (c *Console) words() template.FuncMap {
 			}
 			return *s
 		},
-		"fact": fact, "line": line, "field": or(fieldNames), "noted": noted, "told": told, "evidenceword": or(evidenceWords),
+		"count": count, "fact": fact, "line": line, "field": or(fieldNames), "noted": noted, "told": told, "evidenceword": or(evidenceWords),
 		"hundredthsDot": func(h adoption.Hundredths) string { return strings.Replace(hundredths(h), ",", ".", 1) },
 		"dong":          func(n int64) string { return page.Money(vnd.Signed(n)) },
 		"rateof":        func(r adoption.Rate) *adoption.Rate { return &r }}
