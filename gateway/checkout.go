@@ -35,14 +35,15 @@ func (g *Gateway) OrderByToken(ctx context.Context, token string) (*OrderView, C
 	return v, c, err
 }
 
-// Way is one account that an order can be paid into now.
+// Way is one account that an order can be paid into.
 type Way struct {
 	AccountID, Provider string
-	Outside             bool // the amount owed is outside its limits
+	Min, Max            vnd.Amount // of one payment
+	Outside             bool       // the amount owed is outside them
 }
 
-// Ways lists what the checkout may offer for an order, in the province's order.
-func (g *Gateway) Ways(ctx context.Context, v *OrderView) ([]Way, error) {
+// Ways lists what the checkout may offer for an order, in the province's order. The caller is the order's, as OrderByToken gives it.
+func (g *Gateway) Ways(ctx context.Context, c Caller, v *OrderView) ([]Way, error) {
 	entries, err := g.accounts.ForAgency(ctx, v.AgencyCode)
 	if err != nil {
 		return nil, err
@@ -54,12 +55,12 @@ func (g *Gateway) Ways(ctx context.Context, v *OrderView) ([]Way, error) {
 	day := g.now().In(vietnam).Format("2006-01-02")
 	var out []Way
 	for _, e := range entries {
-		if e.Err != nil || !e.Account.Valid(day) || !e.Account.Takes(kinds) {
+		if e.Err != nil || !e.Account.Valid(day) || !e.Account.Takes(kinds) || e.Account.Mode != c.Mode {
 			continue
 		}
 		lo, hi := e.Account.Limits(providers.MethodAny)
 		owed := v.Owed()
-		out = append(out, Way{e.Account.ID, e.Account.Provider, owed < lo || owed > hi})
+		out = append(out, Way{e.Account.ID, e.Account.Provider, lo, hi, owed < lo || owed > hi})
 	}
 	return out, nil
 }

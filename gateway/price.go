@@ -14,6 +14,16 @@ func (g *Gateway) Procedures(ctx context.Context, limit int, after string) ([]ca
 	return g.schedule.Procedures(ctx, g.now().In(vietnam).Format(time.DateOnly), limit, after)
 }
 
+// Agencies gives the name of each agency by its code.
+func (g *Gateway) Agencies(ctx context.Context) (map[string]string, error) {
+	return g.schedule.Agencies(ctx)
+}
+
+// ProcedureName is the name of a procedure, "" where the catalogue has none of that code.
+func (g *Gateway) ProcedureName(ctx context.Context, code string) (string, error) {
+	return g.schedule.ProcedureName(ctx, code)
+}
+
 // priceOrder fills an order in that asks for it, from the schedule valid on the day the dossier was received, and gives that day. What
 // the caller gave besides must be what the schedule says. An order that does not ask stays as it is.
 func (g *Gateway) priceOrder(ctx context.Context, c Caller, in *NewOrder) (*string, error) {

@@ -24,6 +24,7 @@ type Day struct {
 	BankSide      Sides          `json:"bank_side"`
 	Discrepancies map[string]int `json:"discrepancies"` // the open ones
 	Accounts      []Day          `json:"accounts,omitempty"`
+	Files         int64          `json:"-"` // imports that stand
 	active        bool           // it has payments, lines or a state
 }
 

@@ -35,8 +35,8 @@ const (
 
 var actions = []string{RecordPayment, CarryForward, RefundPayer, ClaimFromProvider, WriteOff, AcceptMatch, Explain}
 
-// needsTwo says that another person must agree before the action is done.
-func needsTwo(action string) bool {
+// NeedsTwo says that another person must agree before the action is done.
+func NeedsTwo(action string) bool {
 	return slices.Contains([]string{RecordPayment, RefundPayer, ClaimFromProvider, WriteOff}, action)
 }
 
@@ -148,7 +148,7 @@ func (r *Reconciler) propose(ctx context.Context, tx *sqlx.Tx, c gateway.Caller,
 		return nil, err
 	}
 	state := decided{Owner: in.Owner, Deadline: in.Deadline, Actor: c.Actor, Note: "proposed " + in.Action + ": " + out.Note, At: now}
-	if needsTwo(in.Action) {
+	if NeedsTwo(in.Action) {
 		return out, changeDiscrepancy(ctx, tx, d, state)
 	}
 	out.Status, state.Action, state.Note, state.Payment = resolutionDone, in.Action, in.Action+": "+out.Note, in.PaymentID

@@ -12,6 +12,8 @@ import (
 
 	"feegate/cmd/feegate/api"
 	"feegate/cmd/feegate/checkout"
+	"feegate/cmd/feegate/console"
+	"feegate/cmd/feegate/page"
 	"feegate/gateway"
 	"feegate/gateway/account"
 	"feegate/gateway/feed"
@@ -54,19 +56,32 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 	if err != nil {
 		return nil, err
 	}
+	reconciler, reporter := reconciliation.New(db, accounts, g, now), adoption.New(db, now)
 	handler, err := api.New(api.Deps{Gateway: g, Accounts: accounts, Breakers: breakers, Identity: people,
-		Reconciler: reconciliation.New(db, accounts, g, now), Adoption: adoption.New(db, now), PageOf: s.pageOf,
+		Reconciler: reconciler, Adoption: reporter, PageOf: s.pageOf,
 		Feed: feed.NewReader(db), Endpoints: feed.NewEndpoints(db, keys, now, options), Ready: db.PingContext, Now: now, Log: log, TrustedProxies: trusted})
 	if err != nil {
 		return nil, err
 	}
-	pages, err := checkout.New(g, log)
+	visitors, err := page.NewVisitors(trusted)
+	if err != nil {
+		return nil, err
+	}
+	pages, err := checkout.New(checkout.Deps{Gateway: g, Visitors: visitors, Admit: api.Door(), Now: now, Log: log,
+		Down: func(accountID string) (time.Time, bool) { return checkoutDown(breakers, accountID) }})
+	if err != nil {
+		return nil, err
+	}
+	desk, err := console.New(console.Deps{Gateway: g, Reconciler: reconciler, Adoption: reporter, Identity: people, Visitors: visitors, Admit: api.Door(),
+		PublicURL: publicURL, Now: now, Log: log})
 	if err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/", handler)
+	mux.Handle("GET /{$}", http.RedirectHandler("/console", http.StatusSeeOther)) // who types the bare address is a person
 	pages.Mount(mux)
+	desk.Mount(mux)
 	return &app{handler: mux, gateway: g, accounts: accounts, people: people, log: log,
 		feeding: []func(context.Context) error{feed.NewSequencer(db, log).Run, feed.NewDeliverer(db, keys, now, log, options).Run}}, nil
 }

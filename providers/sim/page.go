@@ -74,7 +74,7 @@ const Style = `:root{--ink:#1b1f24;--muted:#57606a;--line:#d0d7de;--ground:#fff;
 *{box-sizing:border-box}
 body{margin:0;font:18px/1.5 system-ui,"Segoe UI",Roboto,"Noto Sans",sans-serif;color:var(--ink);background:var(--soft)}
 header{padding:8px 16px;border-bottom:1px solid var(--line);background:var(--ground)}
-header nav{display:inline}header nav a{margin-left:16px}
+header nav{display:inline-block}header nav a{margin-left:16px;white-space:nowrap}
 .brand{font-weight:700}.tag{color:var(--muted);font-size:14px}
 main{max-width:40rem;margin:0 auto;padding:16px}main.wide{max-width:64rem}
 h1{font-size:28px;line-height:1.25;margin:16px 0}h2{font-size:21px;margin:32px 0 8px}

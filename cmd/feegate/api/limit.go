@@ -47,6 +47,12 @@ func (l *limiter) of(who string) *rate.Limiter {
 	return b
 }
 
+// Door limits visitors who are not known, by address, for pages beside this edge; false: come back later.
+func Door() func(address string) bool {
+	l := newLimiter(unknownPerSecond, unknownBurst)
+	return func(address string) bool { return l.of(address).Allow() }
+}
+
 // admit takes one request off the caller's bucket and tells them where they stand (the RateLimit fields of the IETF draft);
 // false: it was refused with 429.
 func (s *server) admit(c *gin.Context, l *limiter, who string) bool {

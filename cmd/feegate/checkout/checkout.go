@@ -1,5 +1,6 @@
 // Package checkout is the page a payer sees: what is paid, for which dossier, and the ways to pay it; then what became of it.
-// Server-rendered, Vietnamese first, no script. It decides nothing: the gateway does.
+// Server-rendered, Vietnamese first, whole without a script: the script counts down and asks whether there is news. It decides
+// nothing: the gateway does.
 package checkout
 
 import (
@@ -7,179 +8,243 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"embed"
+	"encoding/json"
 	"errors"
 	"html/template"
 	"log/slog"
-	"net"
 	"net/http"
-	"strings"
+	"net/url"
 	"time"
 
+	"feegate/cmd/feegate/page"
 	"feegate/gateway"
-	"feegate/gateway/vnd"
 )
 
-//go:embed page.html style.css
+//go:embed checkout.html checkout.css checkout.js
 var files embed.FS
 
-// Pages serves GET and POST /pay/{token}.
+// Deps is what the pages need; every field is required.
+type Deps struct {
+	Gateway  *gateway.Gateway
+	Visitors *page.Visitors
+	Admit    func(address string) bool // whether a visitor may ask now
+	// Down says until when an account cannot be paid into, by the machine's clock; false: it can.
+	Down func(accountID string) (until time.Time, down bool)
+	Now  func() time.Time
+	Log  *slog.Logger
+}
+
+// Pages serves what lies under /pay/.
 type Pages struct {
-	gateway *gateway.Gateway
-	page    *template.Template
-	log     *slog.Logger
+	Deps
+	assets *page.Assets
+	pages  map[string]*template.Template // by language
 }
 
 // New makes the pages.
-func New(g *gateway.Gateway, log *slog.Logger) (*Pages, error) {
-	t, err := template.New("page.html").Funcs(template.FuncMap{"money": vnd.Amount.Format, "time": vietnamese}).ParseFS(files, "page.html")
-	if err != nil {
+func New(d Deps) (*Pages, error) {
+	p := &Pages{Deps: d, pages: map[string]*template.Template{}}
+	var err error
+	if p.assets, err = page.NewAssets("/pay/files/", files); err != nil {
 		return nil, err
 	}
-	return &Pages{g, t, log}, nil
+	for _, lang := range languages {
+		t, err := template.New("checkout.html").Funcs(template.FuncMap{"time": page.Time, "asset": p.assets.URL}).Funcs(words(lang)).ParseFS(files, "checkout.html")
+		if err != nil {
+			return nil, err
+		}
+		p.pages[lang] = t
+	}
+	return p, nil
 }
 
-func vietnamese(t time.Time) string {
-	return t.In(time.FixedZone("+07", 7*3600)).Format("02/01/2006 15:04")
-}
-
-// Mount adds the routes.
+// Mount adds the routes. Who holds a token may look and pay; nobody may try tokens without end.
 func (p *Pages) Mount(mux *http.ServeMux) {
-	mux.HandleFunc("GET /pay/style.css", func(w http.ResponseWriter, _ *http.Request) {
-		css, _ := files.ReadFile("style.css") // embedded: it is there
-		w.Header().Set("Content-Type", "text/css; charset=utf-8")
-		w.Header().Set("Cache-Control", "public, max-age=3600")
-		_, _ = w.Write(css)
-	})
-	mux.HandleFunc("GET /pay/{token}", p.show)
-	mux.HandleFunc("POST /pay/{token}", p.pay)
+	p.assets.Mount(mux)
+	for pattern, h := range map[string]http.HandlerFunc{"GET /pay/{token}": p.show, "POST /pay/{token}": p.pay, "POST /pay/{token}/ask": p.ask, "GET /pay/{token}/status": p.status} {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			if !p.Admit(p.Visitors.Address(r)) {
+				w.Header().Set("Retry-After", "1")
+				http.Error(w, speak(language(w, r))("too-many"), http.StatusTooManyRequests)
+				return
+			}
+			h(w, r)
+		})
+	}
 }
 
-type view struct {
-	Order   *gateway.OrderView
-	Ways    []gateway.Way
-	State   string // choose, waiting, doubt, paid, ended, missing
-	Problem string
-	Key     string
-	Paid    *gateway.PaymentView
-	Names   map[string]string
+// language is the one chosen with ?lang=, which a cookie then keeps: a payer comes back from the provider without it.
+func language(w http.ResponseWriter, r *http.Request) string {
+	if q := r.URL.Query().Get("lang"); q == "en" || q == "vi" {
+		http.SetCookie(w, &http.Cookie{Name: "feegate_lang", Value: q, Path: "/pay/", MaxAge: 30 * 24 * 3600, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: r.TLS != nil})
+		return q
+	}
+	if c, err := r.Cookie("feegate_lang"); err == nil && c.Value == "en" {
+		return "en"
+	}
+	return languages[0]
 }
 
 func (p *Pages) show(w http.ResponseWriter, r *http.Request) { p.render(w, r, "", http.StatusOK) }
 
 func (p *Pages) render(w http.ResponseWriter, r *http.Request, problem string, status int) {
-	v := view{Problem: problem, Key: rand.Text(), Names: map[string]string{"vnpay": "VNPAY — thẻ, tài khoản ngân hàng, mã QR", "momo": "Ví MoMo"}}
-	order, _, err := p.gateway.OrderByToken(r.Context(), r.PathValue("token"))
+	lang := language(w, r)
+	v := view{Problem: problem, Key: rand.Text(), Other: languages[1], Asked: r.URL.Query().Has("asked")}
+	if lang == languages[1] {
+		v.Other = languages[0]
+	}
+	order, caller, err := p.Gateway.OrderByToken(r.Context(), r.PathValue("token"))
 	switch {
 	case gateway.ProblemName(err) == gateway.ProblemNotFound:
-		v.State, status = "missing", http.StatusNotFound
+		v.State, status = stateMissing, http.StatusNotFound
 	case err != nil:
-		p.log.Error("checkout page", "error", err)
-		http.Error(w, "Hệ thống đang bận, vui lòng thử lại sau ít phút.", http.StatusServiceUnavailable)
+		p.fail(w, lang, "reading an order", err)
 		return
 	default:
-		v.Order = order
-		v.State = stateOf(order, r.URL.Query().Has("again"))
-		for i := range order.Payments {
-			if order.Payments[i].Status == gateway.PaymentSucceeded {
-				v.Paid = &order.Payments[i]
-			}
+		v.Base = "/pay/" + url.PathEscape(r.PathValue("token"))
+		v.fill(order, p.Now(), r.URL.Query().Has("again"))
+		if err := p.name(r, &v); err != nil {
+			p.Log.Error("names on a checkout page", "error", err) // the codes stand there instead
 		}
-		if v.Ways, err = p.gateway.Ways(r.Context(), order); err != nil {
-			p.log.Error("ways to pay", "error", err)
-		}
-	}
-	var b bytes.Buffer
-	if err := p.page.Execute(&b, v); err != nil {
-		p.log.Error("checkout page", "error", err)
-		http.Error(w, "Hệ thống đang bận, vui lòng thử lại sau ít phút.", http.StatusInternalServerError)
-		return
-	}
-	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
-	_, _ = w.Write(b.Bytes())
-}
-
-// stateOf says which page an order shows.
-func stateOf(o *gateway.OrderView, again bool) string {
-	switch o.Status {
-	case gateway.OrderPaid, gateway.OrderPartlyRefunded, gateway.OrderRefunded:
-		return "paid"
-	case gateway.OrderOpen:
-		for _, p := range o.Payments {
-			if p.Status == gateway.PaymentPending || p.Status == gateway.PaymentCreated {
-				if p.InDoubt && !again {
-					return "doubt"
-				}
-				if !again {
-					return "waiting"
-				}
-			}
-		}
-		return "choose"
-	default:
-		return "ended"
-	}
-}
-
-func (p *Pages) pay(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
-	if err := r.ParseForm(); err != nil {
-		http.Error(w, "Yêu cầu không đọc được.", http.StatusBadRequest)
-		return
-	}
-	order, caller, err := p.gateway.OrderByToken(r.Context(), r.PathValue("token"))
-	if err != nil {
-		p.render(w, r, "", http.StatusNotFound)
-		return
-	}
-	host, _, _ := net.SplitHostPort(r.RemoteAddr)
-	in := gateway.NewPayment{AccountID: r.PostForm.Get("account"), PayerIP: host, Despite: r.PostForm.Get("despite") == "yes"}
-	hash := sha256.Sum256([]byte(in.AccountID))
-	_, err = p.gateway.StartPayment(r.Context(), caller, gateway.Key{Principal: "checkout", Method: http.MethodPost, Path: "/pay/" + order.ID,
-		Key: r.PostForm.Get("key"), BodyHash: hash[:]}, order.ID, in)
-	if err == nil {
-		p.goToProvider(w, r)
-		return
-	}
-	var problem *gateway.Problem
-	if !errors.As(err, &problem) {
-		p.log.Error("starting a payment", "error", err)
-		problem = &gateway.Problem{Name: gateway.ProblemUnavailable}
-	}
-	p.render(w, r, sentence(problem.Name), http.StatusConflict)
-}
-
-// goToProvider sends the payer to the newest payment's address, read back from the record.
-func (p *Pages) goToProvider(w http.ResponseWriter, r *http.Request) {
-	order, _, err := p.gateway.OrderByToken(r.Context(), r.PathValue("token"))
-	if err == nil {
-		for i := len(order.Payments) - 1; i >= 0; i-- {
-			if u := order.Payments[i].Address(); u != "" && order.Payments[i].Status == gateway.PaymentPending {
-				http.Redirect(w, r, u, http.StatusSeeOther)
+		if v.choosing() {
+			if v.Ways, err = p.ways(r, caller, order, lang); err != nil {
+				p.fail(w, lang, "ways to pay", err)
 				return
 			}
 		}
 	}
-	http.Redirect(w, r, strings.TrimSuffix(r.URL.Path, "/"), http.StatusSeeOther)
+	// Browsers hold the redirect after a form to form-action, and it leads to the provider.
+	if err := page.Send(w, status, p.pages[lang], "checkout.html", v, "'self' http: https:"); err != nil {
+		p.fail(w, lang, "checkout page", err)
+	}
 }
 
-func sentence(problem string) string {
-	switch problem {
-	case gateway.ProblemPaymentInDoubt:
-		return "Lần nộp trước chưa có kết quả cuối cùng. Đừng nộp lại ngay: nếu tài khoản đã bị trừ, khoản này sẽ được ghi nhận."
-	case gateway.ProblemUnavailable:
-		return "Cách nộp này tạm thời không dùng được. Tài khoản của bạn không bị trừ tiền; hãy chọn cách khác."
-	case gateway.ProblemAmountOutside:
-		return "Số tiền này ngoài hạn mức của cách nộp đã chọn; hãy chọn cách khác."
-	case gateway.ProblemOrderExpiring:
-		return "Yêu cầu nộp phí sắp hết hạn, không thể bắt đầu lần nộp mới."
-	case gateway.ProblemTooManyPayments:
-		return "Đã có quá nhiều lần nộp đang chờ kết quả. Hãy chờ ít phút."
+func (p *Pages) fail(w http.ResponseWriter, lang, doing string, err error) {
+	p.Log.Error(doing, "error", err)
+	http.Error(w, speak(lang)("busy"), http.StatusServiceUnavailable)
+}
+
+func (p *Pages) name(r *http.Request, v *view) error {
+	v.Agency = v.Order.AgencyCode
+	agencies, err := p.Gateway.Agencies(r.Context())
+	if err != nil {
+		return err
 	}
-	return "Không thể bắt đầu nộp phí. Tài khoản của bạn không bị trừ tiền; hãy thử lại hoặc chọn cách khác."
+	if n := agencies[v.Order.AgencyCode]; n != "" {
+		v.Agency = n
+	}
+	v.Procedure, err = p.Gateway.ProcedureName(r.Context(), v.Order.ProcedureCode)
+	return err
+}
+
+// ways are the buttons: those that work and those that do not, with the reason.
+func (p *Pages) ways(r *http.Request, c gateway.Caller, o *gateway.OrderView, lang string) ([]way, error) {
+	all, err := p.Gateway.Ways(r.Context(), c, o)
+	if err != nil {
+		return nil, err
+	}
+	t, out := speak(lang), make([]way, 0, len(all))
+	main := true
+	for _, w := range all {
+		b := way{Account: w.AccountID, Provider: w.Provider}
+		if until, down := p.Down(w.AccountID); down {
+			minutes := int((time.Until(until) + time.Minute - 1) / time.Minute)
+			b.Why = t("way.down", max(1, minutes))
+		}
+		if w.Outside {
+			b.Why = t("way.outside", money(lang)(w.Min), money(lang)(w.Max))
+		}
+		if b.Why == "" {
+			b.Main, main = main, false
+		}
+		out = append(out, b)
+	}
+	return out, nil
+}
+
+// form reads a small form; false: it answered.
+func (p *Pages) form(w http.ResponseWriter, r *http.Request) bool {
+	r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
+	if err := r.ParseForm(); err != nil {
+		http.Error(w, speak(language(w, r))("unread"), http.StatusBadRequest)
+		return false
+	}
+	return true
+}
+
+// pay starts a payment and sends the payer to the provider.
+func (p *Pages) pay(w http.ResponseWriter, r *http.Request) {
+	if !p.form(w, r) {
+		return
+	}
+	order, caller, err := p.Gateway.OrderByToken(r.Context(), r.PathValue("token"))
+	if err != nil {
+		p.render(w, r, "", http.StatusNotFound) // it says what is the matter
+		return
+	}
+	in := gateway.NewPayment{AccountID: r.PostForm.Get("account"), PayerIP: p.Visitors.Address(r), Despite: r.PostForm.Get("despite") == "yes", Locale: language(w, r)}
+	hash := sha256.Sum256([]byte(in.AccountID))
+	a, err := p.Gateway.StartPayment(r.Context(), caller, gateway.Key{Principal: "checkout", Method: http.MethodPost, Path: "/pay/" + order.ID,
+		Key: r.PostForm.Get("key"), BodyHash: hash[:]}, order.ID, in)
+	var started gateway.PaymentView
+	if err == nil {
+		err = json.NewDecoder(bytes.NewReader(a.Body)).Decode(&started)
+	}
+	if err == nil {
+		to := started.Address()
+		if to == "" { // whether the provider has it is not known yet: the page says so
+			to = "/pay/" + url.PathEscape(r.PathValue("token"))
+		}
+		http.Redirect(w, r, to, http.StatusSeeOther)
+		return
+	}
+	var problem *gateway.Problem
+	if !errors.As(err, &problem) {
+		p.Log.Error("starting a payment", "order", order.ID, "error", err)
+		problem = &gateway.Problem{Name: gateway.ProblemUnavailable}
+	}
+	p.render(w, r, problem.Name, http.StatusConflict)
+}
+
+// ask looks the payments under way up, at the payer's wish.
+func (p *Pages) ask(w http.ResponseWriter, r *http.Request) {
+	if !p.form(w, r) {
+		return
+	}
+	order, _, err := p.Gateway.OrderByToken(r.Context(), r.PathValue("token"))
+	if err != nil {
+		p.render(w, r, "", http.StatusNotFound)
+		return
+	}
+	for i := range order.Payments {
+		if !live(&order.Payments[i]) {
+			continue
+		}
+		if err := p.Gateway.LookUp(r.Context(), order.Payments[i].ID); err != nil && !errors.Is(err, gateway.ErrTooSoon) {
+			p.Log.Warn("a payer asked again", "payment", order.Payments[i].ID, "error", err) // the sweep goes on asking
+		}
+	}
+	http.Redirect(w, r, "/pay/"+url.PathEscape(r.PathValue("token"))+"?asked=1", http.StatusSeeOther)
+}
+
+// status says in one word what the page would show; the script looks whether it changed.
+func (p *Pages) status(w http.ResponseWriter, r *http.Request) {
+	order, _, err := p.Gateway.OrderByToken(r.Context(), r.PathValue("token"))
+	code, mark := http.StatusOK, ""
+	switch {
+	case gateway.ProblemName(err) == gateway.ProblemNotFound:
+		code = http.StatusNotFound
+	case err != nil:
+		p.Log.Error("a checkout page's status", "error", err)
+		code = http.StatusServiceUnavailable
+	default:
+		var v view
+		v.fill(order, p.Now(), false)
+		mark = v.Mark
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(map[string]string{"state": mark})
 }

@@ -1,0 +1,304 @@
+// Package console is where the province's finance people work: the morning's days, files, discrepancies, payments, and the online
+// payment rate. Server-rendered, whole without a script. It asks the rooms by their Go interfaces and decides nothing: a rule that
+// the API keeps is kept by the room behind both.
+package console
+
+import (
+	"crypto/rand"
+	"embed"
+	"errors"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"feegate/cmd/feegate/page"
+	"feegate/gateway"
+	"feegate/gateway/identity"
+	"feegate/reconciliation"
+	"feegate/reconciliation/adoption"
+)
+
+//go:embed *.html console.css console.js
+var files embed.FS
+
+// Deps is what the console needs; every field is required.
+type Deps struct {
+	Gateway    *gateway.Gateway
+	Reconciler *reconciliation.Reconciler
+	Adoption   *adoption.Reporter
+	Identity   *identity.Store
+	Visitors   *page.Visitors
+	Admit      func(address string) bool // whether a visitor who is not known may ask now
+	PublicURL  string
+	Now        func() time.Time
+	Log        *slog.Logger
+}
+
+// Console serves what lies under /console.
+type Console struct {
+	Deps
+	assets  *page.Assets
+	pages   map[string]*template.Template
+	foreign *http.CrossOriginProtection
+}
+
+// New makes the console.
+func New(d Deps) (*Console, error) {
+	c := &Console{Deps: d, pages: map[string]*template.Template{}, foreign: http.NewCrossOriginProtection()}
+	if err := c.foreign.AddTrustedOrigin(d.PublicURL); err != nil {
+		return nil, fmt.Errorf("the public address: %w", err)
+	}
+	var err error
+	if c.assets, err = page.NewAssets("/console/files/", files); err != nil {
+		return nil, err
+	}
+	layout, err := template.New("").Funcs(c.words()).ParseFS(files, "layout.html")
+	if err != nil {
+		return nil, err
+	}
+	names, err := fs.Glob(files, "*.html")
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		t, err := layout.Clone()
+		if err == nil {
+			t, err = t.ParseFS(files, name)
+		}
+		if err != nil {
+			return nil, err
+		}
+		c.pages[strings.TrimSuffix(name, ".html")] = t
+	}
+	return c, nil
+}
+
+// The roles of the pages: the same as the API's. An auditor may read whatever any of them may read.
+var (
+	working   = []identity.Role{identity.Finance}
+	reading   = []identity.Role{identity.Finance, identity.Approver}
+	deciding  = []identity.Role{identity.Approver}
+	reporting = []identity.Role{identity.Reporter, identity.Finance, identity.Approver}
+)
+
+// Mount adds the routes.
+func (c *Console) Mount(mux *http.ServeMux) {
+	c.assets.Mount(mux)
+	mux.HandleFunc("GET /console/sign-in", c.signInPage)
+	mux.Handle("POST /console/sign-in", c.foreign.Handler(http.HandlerFunc(c.signIn)))
+	c.on(mux, "POST /console/sign-out", identity.Roles(), c.signOut)
+	c.on(mux, "GET /console", identity.Roles(), c.home)
+	c.on(mux, "GET /console/today", reading, c.today)
+	c.on(mux, "GET /console/days/{date}", reading, c.day)
+	c.on(mux, "POST /console/days/{date}/match", working, c.match)
+	c.on(mux, "GET /console/upload", working, c.uploadPage)
+	c.on(mux, "POST /console/upload", working, c.upload)
+	c.on(mux, "GET /console/discrepancies", reading, c.discrepancies)
+	c.on(mux, "GET /console/discrepancies.csv", reading, c.discrepanciesCSV)
+	c.on(mux, "GET /console/discrepancies/{id}", reading, c.discrepancy)
+	c.on(mux, "POST /console/discrepancies/{id}/resolutions", working, c.resolve)
+	c.on(mux, "POST /console/discrepancies/{id}/resolutions/{n}/{decision}", deciding, c.decideResolution)
+	c.on(mux, "GET /console/payments/{id}", reading, c.payment)
+	c.on(mux, "POST /console/payments/{id}/refunds", working, c.requestRefund)
+	c.on(mux, "POST /console/refunds/{id}/{decision}", deciding, c.decideRefund)
+	c.on(mux, "GET /console/search", reading, c.search)
+	c.on(mux, "GET /console/rate", reporting, c.rate)
+	c.on(mux, "GET /console/rate.csv", reporting, c.rateCSV)
+	c.on(mux, "GET /console/rate/evidence", reporting, c.evidence)
+	mux.HandleFunc("/console/", func(w http.ResponseWriter, r *http.Request) {
+		v := &visit{c: c, w: w, r: r}
+		v.refuse(&gateway.Problem{Name: gateway.ProblemNotFound})
+	})
+}
+
+// visit is one request of a person who is signed in.
+type visit struct {
+	c       *Console
+	w       http.ResponseWriter
+	r       *http.Request
+	session *identity.Session
+	token   string
+	names   map[string]string // of people, by id
+}
+
+// shell is what every page holds around its own data.
+type shell struct {
+	Title, At, User, CSRF, AsOf string
+	Nav                         []link
+	Notice                      string
+	Key                         string // of an act, so that a form sent twice acts once
+	Data                        any
+}
+
+type link struct {
+	Path, Name string
+	Here       bool
+}
+
+// errCSRF says that a form did not come from our page.
+var errCSRF = errors.New("the form's token is not the session's")
+
+// maxForm is the longest form besides an upload.
+const maxForm = 64 << 10
+
+// on adds a page or an act for people with one of the roles.
+func (c *Console) on(mux *http.ServeMux, pattern string, roles []identity.Role, h func(*visit) error) {
+	act := strings.HasPrefix(pattern, http.MethodPost)
+	var handler http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		v := &visit{c: c, w: w, r: r, names: map[string]string{}}
+		if err := v.enter(); err != nil {
+			if !errors.Is(err, identity.ErrUnauthenticated) {
+				v.refuse(err)
+				return
+			}
+			if !c.Admit(c.Visitors.Address(r)) {
+				http.Error(w, "Quá nhiều yêu cầu, vui lòng thử lại sau.", http.StatusTooManyRequests)
+				return
+			}
+			to := "/console/sign-in"
+			if !act {
+				to += "?next=" + template.URLQueryEscaper(r.URL.RequestURI())
+			}
+			http.Redirect(w, r, to, http.StatusSeeOther)
+			return
+		}
+		allowed := roles
+		if !act {
+			allowed = append(slices.Clone(roles), identity.Auditor)
+		}
+		err := error(nil)
+		switch {
+		case !v.session.Principal.HasRole(allowed...):
+			err = &gateway.Problem{Name: problemForbidden}
+		case act && pattern != uploadPattern: // an upload's token stands in its body, which is read as it arrives
+			err = v.form()
+		}
+		if err == nil {
+			err = h(v)
+		}
+		if err != nil {
+			v.refuse(err)
+		}
+	})
+	if act {
+		handler = c.foreign.Handler(handler)
+	}
+	mux.Handle(pattern, handler)
+}
+
+// form reads a form and holds it to the session's token.
+func (v *visit) form() error {
+	v.r.Body = http.MaxBytesReader(v.w, v.r.Body, maxForm)
+	if err := v.r.ParseForm(); err != nil {
+		return &gateway.Problem{Name: gateway.ProblemInvalid, Detail: "biểu mẫu không đọc được"}
+	}
+	if !v.genuine(v.r.PostForm.Get("csrf")) {
+		return errCSRF
+	}
+	return nil
+}
+
+// caller is who asks, as the rooms need to know it.
+func (v *visit) caller() gateway.Caller {
+	p := &v.session.Principal
+	return gateway.Caller{Mode: "live", Actor: p.ID, Person: true, Agencies: p.Agencies, Address: v.c.Visitors.Address(v.r)}
+}
+
+func (v *visit) actor() identity.Actor {
+	return identity.Actor{Kind: identity.KindUser, ID: v.session.Principal.ID, Address: v.c.Visitors.Address(v.r)}
+}
+
+// audit notes who did it. The deed is recorded with its doer already: a failure here is told to the log alone.
+func (v *visit) audit(action, object string) {
+	if err := v.c.Identity.Audit(v.r.Context(), nil, v.actor(), action, object, nil); err != nil {
+		v.c.Log.Error("not audited", "action", action, "object", object, "error", err)
+	}
+}
+
+// may reports whether the person has one of the roles.
+func (v *visit) may(roles ...identity.Role) bool { return v.session.Principal.HasRole(roles...) }
+
+// who gives a person's name for people to read; programs and persons no longer there keep their id.
+func (v *visit) who(id string) string {
+	switch id {
+	case "":
+		return ""
+	case "matching":
+		return "đối soát tự động"
+	}
+	if _, ok := v.names[id]; !ok {
+		v.names[id] = id
+		if u, err := v.c.Identity.User(v.r.Context(), id); err == nil {
+			v.names[id] = u.Name
+		}
+	}
+	return v.names[id]
+}
+
+// back sends the person on after an act, to a page of ours.
+func (v *visit) back(to string) error {
+	http.Redirect(v.w, v.r, to, http.StatusSeeOther)
+	return nil
+}
+
+// show sends a page.
+func (v *visit) show(status int, name, title string, data any) error {
+	s := shell{Title: title, At: name, Data: data, AsOf: page.Time(v.c.Now()), Key: rand.Text(), Notice: notices[v.r.URL.Query().Get("done")]}
+	if v.session != nil {
+		s.User, s.CSRF = v.session.Principal.Name, v.session.CSRF
+		s.Nav = v.nav()
+	}
+	return page.Send(v.w, status, v.c.pages[name], "layout", s, "'self'")
+}
+
+func (v *visit) nav() []link {
+	var out []link
+	for _, n := range []struct {
+		path, name string
+		roles      []identity.Role
+	}{{"/console/today", "Hôm nay", reading}, {"/console/discrepancies", "Sai lệch", reading}, {"/console/upload", "Tải tệp", working},
+		{"/console/search", "Tìm", reading}, {"/console/rate", "Tỷ lệ trực tuyến", reporting}} {
+		auditor := n.path != "/console/upload" && v.may(identity.Auditor)
+		if auditor || v.may(n.roles...) {
+			out = append(out, link{n.path, n.name, strings.HasPrefix(v.r.URL.Path, n.path)})
+		}
+	}
+	return out
+}
+
+// home goes to the first page that the person may open.
+func (c *Console) home(v *visit) error {
+	nav := v.nav()
+	if len(nav) == 0 {
+		return &gateway.Problem{Name: problemForbidden}
+	}
+	return v.back(nav[0].Path)
+}
+
+// refuse answers with what went wrong, in a sentence, and what to do.
+func (v *visit) refuse(err error) {
+	var p *gateway.Problem
+	if !errors.As(err, &p) {
+		switch {
+		case errors.Is(err, errCSRF):
+			p = &gateway.Problem{Name: problemCSRF}
+		default:
+			v.c.Log.Error("console", "path", v.r.URL.Path, "error", err)
+			p = &gateway.Problem{Name: problemInternal}
+		}
+	}
+	m := meaningOf(p.Name)
+	data := struct {
+		What, Next, Name, Detail string
+		Fields                   []gateway.FieldError
+	}{m.what, m.next, p.Name, p.Detail, p.Fields}
+	if err := v.show(m.status, "problem", m.what, data); err != nil {
+		v.c.Log.Error("console", "error", err)
+		http.Error(v.w, m.what, m.status)
+	}
+}

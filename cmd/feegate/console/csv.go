@@ -1,0 +1,73 @@
+package console
+
+import (
+	"bytes"
+	"encoding/csv"
+
+	"feegate/gateway"
+)
+
+// mostExported is how many rows an export may have; more needs a narrower filter.
+const mostExported = 10000
+
+// file sends a CSV that spreadsheets open rightly: UTF-8 with its mark.
+func (v *visit) file(name string, body []byte) error {
+	h := v.w.Header()
+	h.Set("Content-Type", "text/csv; charset=utf-8")
+	h.Set("Content-Disposition", `attachment; filename="`+name+`"`)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; form-action 'self'")
+	_, err := v.w.Write(append([]byte("\ufeff"), bytes.TrimPrefix(body, []byte("\ufeff"))...))
+	return err
+}
+
+// discrepanciesCSV is the list that the page shows by its filter, to its end. No cell holds anybody's words.
+func (c *Console) discrepanciesCSV(v *visit) error {
+	f := v.filter()
+	f.After, f.Limit = "", 200
+	all, err := v.places()
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	w := csv.NewWriter(&b)
+	_ = w.Write([]string{"Mã", "Ngày", "Loại", "Nhà cung cấp", "Tài khoản", "Cơ quan", "Số tiền", "Làm chênh", "Tình trạng", "Giao dịch"}) // a buffer takes all
+	for n := 0; ; {
+		items, next, err := c.Reconciler.Discrepancies(v.r.Context(), v.caller(), f)
+		if err != nil {
+			return err
+		}
+		for _, d := range items {
+			p, payment := find(all, d.AccountID), ""
+			if d.PaymentID != nil {
+				payment = *d.PaymentID
+			}
+			_ = w.Write([]string{d.ID, d.Date, kinds[d.Kind].Name, or(brands)(p.Provider), p.Terminal, p.Agency, d.Amount.String(), d.Effect.String(), state(d.Status).Word, payment})
+		}
+		if n += len(items); n > mostExported {
+			return &gateway.Problem{Name: gateway.ProblemInvalid, Fields: []gateway.FieldError{{Field: "Bộ lọc", Detail: "quá nhiều dòng để tải một lần; hãy thu hẹp theo ngày hoặc tài khoản"}}}
+		}
+		if next == "" {
+			break
+		}
+		f.After = next
+	}
+	w.Flush()
+	return v.file("sai-lech.csv", b.Bytes())
+}
+
+// rateCSV is the report as the API gives it.
+func (c *Console) rateCSV(v *visit) error {
+	q := v.period()
+	q.GroupBy = "agency"
+	report, err := c.Adoption.Adoption(v.r.Context(), q)
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	if err := report.WriteCSV(&b); err != nil {
+		return err
+	}
+	return v.file("ty-le_"+report.Period.From+"_"+report.Period.To+".csv", b.Bytes())
+}

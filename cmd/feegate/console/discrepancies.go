@@ -1,0 +1,242 @@
+package console
+
+import (
+	"crypto/sha256"
+	"net/http"
+	"net/url"
+	"regexp"
+
+	"feegate/gateway"
+	"feegate/gateway/identity"
+	"feegate/reconciliation"
+)
+
+type discrepanciesData struct {
+	Filter   reconciliation.Filter
+	All      []place
+	Kinds    []string
+	Items    []discrepancyRow
+	Next     string
+	Query    string
+	Filtered bool
+}
+
+type discrepancyRow struct {
+	reconciliation.Discrepancy
+	Place place
+}
+
+// pageSize is how many rows a list shows.
+const pageSize = 50
+
+// filter reads which discrepancies are asked for: the open ones where no state is named.
+func (v *visit) filter() reconciliation.Filter {
+	q := v.r.URL.Query()
+	f := reconciliation.Filter{Date: q.Get("date"), From: q.Get("from"), To: q.Get("to"), AccountID: q.Get("account"), Kind: q.Get("kind"), Status: q.Get("status"),
+		After: q.Get("after"), Limit: pageSize}
+	if !q.Has("status") {
+		f.Status = "open"
+	}
+	return f
+}
+
+func (c *Console) discrepancies(v *visit) error {
+	q, f := v.r.URL.Query(), v.filter()
+	items, next, err := c.Reconciler.Discrepancies(v.r.Context(), v.caller(), f)
+	if err != nil {
+		return err
+	}
+	d := discrepanciesData{Filter: f, Kinds: reconciliation.Kinds(), Filtered: len(q) > 0, Query: v.r.URL.RawQuery}
+	if d.All, err = v.places(); err != nil {
+		return err
+	}
+	for _, i := range items {
+		d.Items = append(d.Items, discrepancyRow{i, find(d.All, i.AccountID)})
+	}
+	if next != "" {
+		q.Set("after", next)
+		d.Next = "?" + q.Encode()
+	}
+	return v.show(http.StatusOK, "discrepancies", "Sai lệch", d)
+}
+
+// pair is one fact as both sides have it.
+type pair struct {
+	Name         string
+	Ours, Theirs any
+	Differ       bool
+	Money        bool
+}
+
+type caseData struct {
+	*reconciliation.Case
+	Place       place
+	Pairs       []pair
+	Resolutions []resolutionRow
+	History     []changeRow
+	Work        bool // may propose
+	Proposed    bool // one waits already
+	Actions     []string
+	OwnerName   string
+}
+
+type resolutionRow struct {
+	reconciliation.Resolution
+	Proposer, Decider string
+	Decide, Mine      bool
+}
+
+type changeRow struct {
+	reconciliation.Change
+	By string
+}
+
+func (c *Console) discrepancy(v *visit) error {
+	k, err := c.Reconciler.Discrepancy(v.r.Context(), v.caller(), v.r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	all, err := v.places()
+	if err != nil {
+		return err
+	}
+	d := caseData{Case: k, Place: find(all, k.AccountID), Pairs: pairs(k), Work: v.may(identity.Finance) && k.Status != "resolved", Actions: fitting(k)}
+	if k.Owner != nil {
+		d.OwnerName = v.who(*k.Owner)
+	}
+	me := v.session.Principal.ID
+	for _, r := range k.Resolutions {
+		row := resolutionRow{Resolution: r, Proposer: v.who(r.ProposedBy), Mine: r.ProposedBy == me}
+		if r.DecidedBy != nil {
+			row.Decider = v.who(*r.DecidedBy)
+		}
+		if r.Status == "proposed" {
+			d.Proposed = true
+			row.Decide = v.may(identity.Approver) && !row.Mine
+		}
+		d.Resolutions = append(d.Resolutions, row)
+	}
+	for _, h := range k.History {
+		d.History = append(d.History, changeRow{h, v.who(h.Actor)})
+	}
+	return v.show(http.StatusOK, "discrepancy", kinds[k.Kind].Name, d)
+}
+
+// fitting are the actions that make sense for a case; the room refuses what does not all the same.
+func fitting(k *reconciliation.Case) []string {
+	out := []string{reconciliation.Explain, reconciliation.CarryForward, reconciliation.ClaimFromProvider, reconciliation.RefundPayer, reconciliation.WriteOff}
+	switch k.Kind {
+	case "missing_at_gateway":
+		return append([]string{reconciliation.RecordPayment, reconciliation.AcceptMatch}, out...)
+	case "status_mismatch":
+		return append([]string{reconciliation.RecordPayment}, out...)
+	}
+	return out
+}
+
+// pairs lay both records side by side. What one side does not have is a difference only where it has the record at all.
+func pairs(k *reconciliation.Case) []pair {
+	type side struct {
+		amount                         any
+		reference, transaction, status string
+		at                             any
+	}
+	var ours, theirs side
+	if o := k.Ours; o != nil {
+		ours = side{o.Amount, o.Reference, o.Transaction, state(o.Status).Word, o.EffectiveAt}
+		if o.Amount == 0 {
+			ours.amount = o.Requested
+		}
+	}
+	if l := k.Line; l != nil {
+		theirs = side{l.Amount, l.Reference, l.Transaction, l.Status, l.At}
+	}
+	both := k.Ours != nil && k.Line != nil
+	return []pair{
+		{"Số tiền", ours.amount, theirs.amount, both && ours.amount != theirs.amount, true},
+		{"Mã tham chiếu", ours.reference, theirs.reference, both && ours.reference != theirs.reference, false},
+		{"Mã giao dịch", ours.transaction, theirs.transaction, both && ours.transaction != theirs.transaction, false},
+		{"Trạng thái", ours.status, theirs.status, false, false},
+		{"Thời gian", ours.at, theirs.at, false, false},
+	}
+}
+
+// key is the idempotency key of a form: sent twice, it acts once.
+func (v *visit) key() gateway.Key {
+	form := url.Values{}
+	for name, values := range v.r.PostForm {
+		if name != "csrf" && name != "key" {
+			form[name] = values
+		}
+	}
+	hash := sha256.Sum256([]byte(form.Encode()))
+	return gateway.Key{Principal: v.session.Principal.ID, Method: v.r.Method, Path: v.r.URL.Path, Key: v.r.PostForm.Get("key"), BodyHash: hash[:]}
+}
+
+var keyText = regexp.MustCompile(`^[A-Za-z0-9_-]{8,64}$`)
+
+// keyed refuses a form without a key.
+func (v *visit) keyed() (gateway.Key, error) {
+	k := v.key()
+	if !keyText.MatchString(k.Key) {
+		return k, errCSRF
+	}
+	return k, nil
+}
+
+func (c *Console) resolve(v *visit) error {
+	id, f := v.r.PathValue("id"), v.r.PostForm
+	k, err := v.keyed()
+	if err != nil {
+		return err
+	}
+	in := reconciliation.NewResolution{Action: f.Get("action"), OrderID: f.Get("order_id"), PaymentID: f.Get("payment_id"), Note: f.Get("note"), Deadline: f.Get("deadline")}
+	a, err := c.Reconciler.Resolve(v.r.Context(), v.caller(), k, id, in)
+	if err != nil {
+		return err
+	}
+	if !a.Replayed {
+		v.audit("discrepancy."+in.Action, id)
+	}
+	done := "resolved"
+	if reconciliation.NeedsTwo(in.Action) {
+		done = "proposed"
+	}
+	return v.back("/console/discrepancies/" + url.PathEscape(id) + "?done=" + done)
+}
+
+// decision reads approve or reject of a path.
+func (v *visit) decision() (approve bool, err error) {
+	switch v.r.PathValue("decision") {
+	case "approve":
+		return true, nil
+	case "reject":
+		return false, nil
+	}
+	return false, &gateway.Problem{Name: gateway.ProblemNotFound}
+}
+
+func done(approve bool) string {
+	if approve {
+		return "?done=approved"
+	}
+	return "?done=rejected"
+}
+
+func (c *Console) decideResolution(v *visit) error {
+	id := v.r.PathValue("id")
+	approve, err := v.decision()
+	if err != nil {
+		return err
+	}
+	n, err := number(v.r.PathValue("n"))
+	if err != nil {
+		return err
+	}
+	r, err := c.Reconciler.Decide(v.r.Context(), v.caller(), id, n, approve)
+	if err != nil {
+		return err
+	}
+	v.audit("discrepancy."+r.Action+"."+r.Status, id)
+	return v.back("/console/discrepancies/" + url.PathEscape(id) + done(approve))
+}

@@ -1,0 +1,102 @@
+package console
+
+import (
+	"regexp"
+	"strings"
+
+	"feegate/gateway/vnd"
+)
+
+// said is a sentence that a room says to programs, and how people read it; $1 … are what it is about.
+type said struct {
+	pattern *regexp.Regexp
+	vi      string
+}
+
+// sentences are what can be wrong or odd with a file, a resolution or a refund. What is not here is shown as the room says it.
+var sentences = func() (out []said) {
+	amount := regexp.QuoteMeta(vnd.ErrAmount.Error())
+	const quoted = `("(?:[^"\\]|\\.)*")`
+	for _, s := range [][2]string{
+		{`a blank line between rows`, `dòng trống giữa các dòng dữ liệu`},
+		{`a row after the TOTAL of line (\d+)`, `có dòng sau dòng TOTAL (dòng $1)`},
+		{`the file is UTF-16.*`, `tệp ở dạng UTF-16; hãy lưu lại bằng “CSV UTF-8”`},
+		{`the file is a ZIP or XLSX.*`, `tệp là ZIP hoặc XLSX; hãy lưu lại bằng “CSV UTF-8”`},
+		{`the file is empty.*`, `tệp rỗng, không có cả dòng tiêu đề`},
+		{`the header has (\d+) columns, column (\d+) is missing \(columns.*\)`, `dòng tiêu đề có $1 cột, thiếu cột thứ $2 (các cột phải ngăn bằng dấu phẩy)`},
+		{`the header has (\d+) columns, column (\d+) is missing`, `dòng tiêu đề có $1 cột, thiếu cột thứ $2`},
+		{`the header has a column too many: ` + quoted, `dòng tiêu đề thừa cột $1`},
+		{`column (\d+) of the header is ` + quoted, `cột thứ $1 của dòng tiêu đề lại là $2`},
+		{`(\d+) fields, the header has (\d+)`, `có $1 ô, dòng tiêu đề có $2`},
+		{`(\d+) fields, want TOTAL.*`, `dòng TOTAL có $1 ô; phải là TOTAL, số dòng, tổng tiền, phí, thực nhận`},
+		{quoted + ` is neither (\S+) nor (\S+)`, `$1 không phải $2 cũng không phải $3`},
+		{quoted + `: ` + amount + ` \(a minus sign is allowed\)`, `$1 không phải số nguyên đồng (được có dấu trừ)`},
+		{quoted + `: ` + amount, `$1 không phải số nguyên đồng, chỉ gồm chữ số`},
+		{`is (-?\d+), but amount and fee make (-?\d+)`, `là $1, nhưng số tiền và phí tính ra $2`},
+		{`the sums of the file are beyond what can be counted`, `tổng của tệp lớn quá mức có thể tính`},
+		{`is (-?\d+), the rows above make (-?\d+)`, `là $1, nhưng các dòng trên cộng lại là $2`},
+		{`not UTF-8.*`, `không phải UTF-8 (có thể là mã cũ như Windows-1258); hãy lưu lại bằng “CSV UTF-8”`},
+		{`field (\d+), ` + quoted + `: would be run as a formula by a spreadsheet`, `ô thứ $1, $2: bảng tính sẽ chạy nội dung này như công thức`},
+		{`field (\d+), ` + quoted + `: control characters are not allowed`, `ô thứ $1, $2: có ký tự điều khiển`},
+		{`is not a (?:date|time) as (\S+)`, `không phải ngày giờ dạng $1`},
+		{`is empty`, `bị trống`},
+		{`is (\S+), this account's is (\S+)`, `là $1, trong khi của tài khoản này là $2`},
+		{`the file has (\d+) rows`, `tệp có $1 dòng`},
+		{`the file's rows add up to (-?\d+)`, `các dòng của tệp cộng lại là $1`},
+		{`the file has no rows.*`, `tệp không có dòng nào; ngày không có giao dịch cần dòng TOTAL,0,0,0,0 hoặc số dòng theo bảng kê là 0`},
+		{`every row is of another day than (\S+)`, `mọi dòng đều thuộc ngày khác $1`},
+		{`a row of (\S+)`, `dòng thuộc ngày $1`},
+		{`its status is (.*), no money moved`, `trạng thái $1: không có tiền chuyển`},
+		{`the same row stands in this file before`, `dòng này đã có ở trên trong cùng tệp`},
+		{`row (.*) of (imp_\S+) is changed`, `dòng $1 của tệp đã nhập bị đổi`},
+		{`row (.*) of (imp_\S+) is missing`, `dòng $1 của tệp đã nhập không còn trong tệp này`},
+		{`must be a date like (\S+)`, `phải là ngày, ví dụ $1`},
+		{`must say why, in 1 to (\d+) characters`, `phải ghi lý do, tối đa $1 ký tự`},
+		{`is missing`, `còn thiếu`},
+		{`at most (\d+) characters`, `tối đa $1 ký tự`},
+		{`must be at least 1`, `ít nhất là 1 ₫`},
+		{`goes with record_payment alone`, `chỉ dùng khi ghi nhận khoản nộp`},
+		{`goes with accept_match, which needs it`, `cần cho việc chấp nhận là cùng một giao dịch, và chỉ cho việc đó`},
+		{`there is no such order`, `không có yêu cầu nộp phí này`},
+		{`the money came into an account that may not take this order's fees`, `tài khoản đã nhận tiền không được thu các khoản của yêu cầu này`},
+		{`(\w+) is for a settlement line without a payment that succeeded here, not for \w+`, `chỉ dùng khi tệp có dòng mà feegate không có khoản nộp thành công`},
+	} {
+		out = append(out, said{regexp.MustCompile(`(?s)^` + s[0] + `$`), s[1]})
+	}
+	return out
+}()
+
+// line is what is wrong or odd, in Vietnamese.
+func line(detail string) string {
+	for _, s := range sentences {
+		if s.pattern.MatchString(detail) {
+			return s.pattern.ReplaceAllString(detail, s.vi)
+		}
+	}
+	return detail
+}
+
+// fields of forms and files whose names are not the provider's own.
+var fieldNames = map[string]string{"file": "Tệp", "date": "Ngày", "account_id": "Tài khoản", "terminal": "Mã tài khoản", "expected_lines": "Số dòng theo bảng kê", "note": "Lý do",
+	"reason": "Lý do", "amount": "Số tiền", "available": "Số có thể hoàn", "order_id": "Mã yêu cầu nộp phí", "payment_id": "Mã giao dịch", "action": "Việc cần làm", "deadline": "Hạn",
+	"from": "Từ ngày", "to": "Đến ngày", "kind": "Loại", "status": "Tình trạng", "replaces": "Thay cho"}
+
+// noted reads what the rooms note in a history: proposed X: why, approved X, rejected X, X: why.
+func noted(note string) string {
+	verb, rest := "", note
+	for en, vi := range map[string]string{"proposed ": "đề nghị: ", "approved ": "duyệt: ", "rejected ": "từ chối: "} {
+		if after, ok := strings.CutPrefix(note, en); ok {
+			verb, rest = vi, after
+		}
+	}
+	name, why, more := strings.Cut(rest, ": ")
+	act, known := actions[name]
+	if !known {
+		return note
+	}
+	out := verb + act
+	if more {
+		out += ". " + why
+	}
+	return out
+}

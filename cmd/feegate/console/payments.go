@@ -1,0 +1,221 @@
+package console
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"feegate/cmd/feegate/page"
+	"feegate/gateway"
+	"feegate/gateway/identity"
+	"feegate/gateway/vnd"
+)
+
+type paymentData struct {
+	*gateway.PaymentView
+	OrderView   *gateway.OrderView // nil where the payment belongs to none
+	Agency      string
+	Refunds     []refundRow
+	Work        bool // may ask for a refund
+	AccountName place
+	Timeline    []moment
+}
+
+// moment is one thing that happened to a payment or its money.
+type moment struct {
+	At                      time.Time
+	What, State, By, Detail string
+}
+
+// timeline puts everything that happened into one row of time.
+func (v *visit) timeline(p *gateway.PaymentView) []moment {
+	out := []moment{{At: p.CreatedAt, What: "Bắt đầu lần nộp"}}
+	for _, h := range p.History {
+		out = append(out, moment{At: h.RecordedAt, State: h.To, By: or(sources)(h.Source), Detail: told(h.Detail)})
+	}
+	for i := range p.Refunds {
+		r := &p.Refunds[i]
+		what := "Hoàn " + page.Money(r.Amount) + ":"
+		out = append(out, moment{At: r.RequestedAt, What: what, State: gateway.RefundRequested, By: v.who(r.RequestedBy)})
+		if r.DecidedAt != nil && r.DecidedBy != nil {
+			decided := gateway.RefundApproved
+			if r.Status == gateway.RefundRejected {
+				decided = r.Status
+			}
+			out = append(out, moment{At: *r.DecidedAt, What: what, State: decided, By: v.who(*r.DecidedBy)})
+		}
+		if r.SubmittedAt != nil {
+			out = append(out, moment{At: *r.SubmittedAt, What: what, State: gateway.RefundSubmitted})
+		}
+		if r.RecordedAt != nil && r.Status == gateway.RefundSucceeded {
+			out = append(out, moment{At: *r.RecordedAt, What: what, State: r.Status, By: "nhà cung cấp"})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b moment) int { return a.At.Compare(b.At) })
+	return out
+}
+
+type refundRow struct {
+	gateway.RefundView
+	By, DecidedByName string
+	Decide, Mine      bool
+}
+
+func (c *Console) payment(v *visit) error {
+	p, err := c.Gateway.Payment(v.r.Context(), v.caller(), v.r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	d := paymentData{PaymentView: p, Work: v.may(identity.Finance) && p.Status == gateway.PaymentSucceeded && p.RefundableAmount > 0, Timeline: v.timeline(p)}
+	all, err := v.places()
+	if err != nil {
+		return err
+	}
+	if p.AccountID != nil {
+		d.AccountName = find(all, *p.AccountID)
+	}
+	if p.Order != "" {
+		if d.OrderView, err = c.Gateway.Order(v.r.Context(), v.caller(), p.Order); err != nil && gateway.ProblemName(err) != gateway.ProblemNotFound {
+			return err
+		}
+	}
+	me := v.session.Principal.ID
+	for _, r := range p.Refunds {
+		row := refundRow{RefundView: r, By: v.who(r.RequestedBy), Mine: r.RequestedBy == me}
+		if r.DecidedBy != nil {
+			row.DecidedByName = v.who(*r.DecidedBy)
+		}
+		row.Decide = r.Status == gateway.RefundRequested && v.may(identity.Approver) && !row.Mine
+		d.Refunds = append(d.Refunds, row)
+	}
+	return v.show(http.StatusOK, "payment", "Giao dịch", d)
+}
+
+// typed reads an amount as people type it: 120.000, 120 000 ₫.
+func typed(s string) (*vnd.Amount, error) {
+	digits := strings.NewReplacer(".", "", " ", "", "\u00a0", "", "₫", "", "đ", "").Replace(strings.TrimSpace(s))
+	a, err := vnd.Parse(digits)
+	if err != nil {
+		return nil, &gateway.Problem{Name: gateway.ProblemInvalid, Fields: []gateway.FieldError{{Field: "Số tiền", Detail: "là số nguyên đồng, ví dụ 120.000"}}}
+	}
+	return &a, nil
+}
+
+func (c *Console) requestRefund(v *visit) error {
+	id, f := v.r.PathValue("id"), v.r.PostForm
+	k, err := v.keyed()
+	if err != nil {
+		return err
+	}
+	amount, err := typed(f.Get("amount"))
+	if err != nil {
+		return err
+	}
+	available, err := typed(f.Get("available"))
+	if err != nil {
+		return err
+	}
+	if _, err := c.Gateway.RequestRefund(v.r.Context(), v.caller(), k, id, gateway.NewRefund{Amount: amount, Available: available, Reason: strings.TrimSpace(f.Get("reason"))}); err != nil {
+		return err
+	}
+	return v.back("/console/payments/" + url.PathEscape(id) + "?done=requested")
+}
+
+// maxNote is how much a person may say about a decision.
+const maxNote = 500
+
+func (c *Console) decideRefund(v *visit) error {
+	approve, err := v.decision()
+	if err != nil {
+		return err
+	}
+	note := strings.TrimSpace(v.r.PostForm.Get("note"))
+	if len([]rune(note)) > maxNote {
+		return &gateway.Problem{Name: gateway.ProblemInvalid, Fields: []gateway.FieldError{{Field: "Ghi chú", Detail: "tối đa 500 ký tự"}}}
+	}
+	decide := c.Gateway.RejectRefund
+	if approve {
+		decide = c.Gateway.ApproveRefund
+	}
+	r, err := decide(v.r.Context(), v.caller(), v.r.PathValue("id"), note)
+	if err != nil {
+		return err
+	}
+	return v.back("/console/payments/" + url.PathEscape(r.Payment) + done(approve))
+}
+
+type searchData struct {
+	Q        string
+	Why      string // why what is found is found
+	Orders   []*gateway.OrderView
+	Payments []gateway.PaymentView
+	Agencies map[string]string
+}
+
+// search finds by any number that a citizen may read out: dossier code, request, payment, reference, transaction.
+func (c *Console) search(v *visit) error {
+	d := searchData{Q: strings.TrimSpace(v.r.URL.Query().Get("q"))}
+	if len(d.Q) > 100 || strings.ContainsRune(d.Q, 0) {
+		d.Q = ""
+	}
+	if d.Q != "" {
+		to, err := v.find(&d)
+		if err != nil && gateway.ProblemName(err) != gateway.ProblemNotFound {
+			return err
+		}
+		if to != "" {
+			return v.back(to)
+		}
+		if d.Agencies, err = c.Gateway.Agencies(v.r.Context()); err != nil {
+			return err
+		}
+	}
+	return v.show(http.StatusOK, "search", "Tìm", d)
+}
+
+// find looks a number up; where it names one page, that is where to go.
+func (v *visit) find(d *searchData) (to string, err error) {
+	ctx, who, g := v.r.Context(), v.caller(), v.c.Gateway
+	switch {
+	case strings.HasPrefix(d.Q, "pay_"):
+		_, err := g.Payment(ctx, who, d.Q)
+		if err != nil {
+			return "", err
+		}
+		return "/console/payments/" + url.PathEscape(d.Q), nil
+	case strings.HasPrefix(d.Q, "dis_"):
+		_, err := v.c.Reconciler.Discrepancy(ctx, who, d.Q)
+		if err != nil {
+			return "", err
+		}
+		return "/console/discrepancies/" + url.PathEscape(d.Q), nil
+	case strings.HasPrefix(d.Q, "rfd_"):
+		r, err := g.Refund(ctx, who, d.Q)
+		if err != nil {
+			return "", err
+		}
+		return "/console/payments/" + url.PathEscape(r.Payment), nil
+	case strings.HasPrefix(d.Q, "ord_"):
+		o, err := g.Order(ctx, who, d.Q)
+		if err != nil {
+			return "", err
+		}
+		d.Orders, d.Why = []*gateway.OrderView{o}, "mã yêu cầu nộp phí"
+		return "", nil
+	case gateway.CheckDossierCode(d.Q) == nil:
+		d.Orders, _, err = g.Orders(ctx, who, gateway.Filter{DossierCode: d.Q}, pageSize, "")
+		d.Why = "mã hồ sơ"
+		return "", err
+	}
+	if d.Orders, _, err = g.Orders(ctx, who, gateway.Filter{Reference: d.Q}, pageSize, ""); err != nil {
+		return "", err
+	}
+	d.Why = "mã tham chiếu của cổng dịch vụ công"
+	if len(d.Orders) == 0 {
+		d.Why = "mã tham chiếu hoặc mã giao dịch của nhà cung cấp"
+		d.Payments, err = g.PaymentsCalled(ctx, who, d.Q, pageSize)
+	}
+	return "", err
+}

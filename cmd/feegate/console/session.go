@@ -1,0 +1,103 @@
+package console
+
+import (
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+
+	"feegate/gateway/identity"
+)
+
+const cookieName = "feegate_console"
+
+// secure says that the cookie goes over TLS alone.
+func (c *Console) secure() bool { return strings.HasPrefix(c.PublicURL, "https://") }
+
+func (c *Console) cookie(value string, age int) *http.Cookie {
+	return &http.Cookie{Name: cookieName, Value: value, Path: "/console", MaxAge: age, HttpOnly: true, Secure: c.secure(), SameSite: http.SameSiteStrictMode}
+}
+
+// enter finds the session of the request.
+func (v *visit) enter() error {
+	k, err := v.r.Cookie(cookieName)
+	if err != nil || len(k.Value) > 512 {
+		return identity.ErrUnauthenticated
+	}
+	session, err := v.c.Identity.Session(v.r.Context(), k.Value)
+	if err != nil {
+		return err
+	}
+	v.session, v.token = session, k.Value
+	return nil
+}
+
+// genuine compares a form's token with the session's, in the same time whatever it is.
+func (v *visit) genuine(token string) bool {
+	return v.session.CSRF != "" && subtle.ConstantTimeCompare([]byte(token), []byte(v.session.CSRF)) == 1
+}
+
+// inside gives a path of the console to go to next, and the console's first page for anything else.
+func inside(next string) string {
+	u, err := url.Parse(next)
+	if err != nil || u.Scheme != "" || u.Host != "" || !strings.HasPrefix(path.Clean(u.Path), "/console/") || strings.ContainsAny(next, "\\\r\n") {
+		return "/console"
+	}
+	return u.RequestURI()
+}
+
+type signInData struct{ Next, Error, Name string }
+
+func (c *Console) signInPage(w http.ResponseWriter, r *http.Request) {
+	c.showSignIn(w, r, http.StatusOK, signInData{Next: inside(r.URL.Query().Get("next"))})
+}
+
+func (c *Console) showSignIn(w http.ResponseWriter, r *http.Request, status int, d signInData) {
+	v := &visit{c: c, w: w, r: r}
+	if err := v.show(status, "sign-in", "Đăng nhập", d); err != nil {
+		v.refuse(err)
+	}
+}
+
+// signIn opens a session. That a form of another site cannot do so is seen to by the browser's word on where it comes from.
+func (c *Console) signIn(w http.ResponseWriter, r *http.Request) {
+	address := c.Visitors.Address(r)
+	if !c.Admit(address) {
+		http.Error(w, "Quá nhiều yêu cầu, vui lòng thử lại sau.", http.StatusTooManyRequests)
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, 8<<10)
+	if err := r.ParseForm(); err != nil {
+		http.Error(w, "Biểu mẫu không đọc được.", http.StatusBadRequest)
+		return
+	}
+	d := signInData{Next: inside(r.PostForm.Get("next")), Name: r.PostForm.Get("name")}
+	token, _, err := c.Identity.Login(r.Context(), d.Name, r.PostForm.Get("password"), address, "")
+	var locked *identity.LockedError
+	switch {
+	case errors.As(err, &locked):
+		w.Header().Set("Retry-After", fmt.Sprint(int(locked.RetryAfter.Seconds())+1))
+		d.Error = fmt.Sprintf("Đăng nhập sai quá nhiều lần. Hãy thử lại sau %d phút.", int(locked.RetryAfter.Minutes())+1)
+		c.showSignIn(w, r, http.StatusTooManyRequests, d)
+	case errors.Is(err, identity.ErrBadCredentials):
+		d.Error = "Tên hoặc mật khẩu không đúng."
+		c.showSignIn(w, r, http.StatusUnauthorized, d)
+	case err != nil:
+		(&visit{c: c, w: w, r: r}).refuse(err)
+	default:
+		http.SetCookie(w, c.cookie(token, int(identity.AbsoluteLimit.Seconds())))
+		http.Redirect(w, r, d.Next, http.StatusSeeOther)
+	}
+}
+
+// signOut ends the session, here and in the browser.
+func (c *Console) signOut(v *visit) error {
+	if err := c.Identity.Logout(v.r.Context(), v.actor(), v.token); err != nil {
+		return err
+	}
+	http.SetCookie(v.w, c.cookie("", -1))
+	return v.back("/console/sign-in")
+}

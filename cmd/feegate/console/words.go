@@ -1,0 +1,225 @@
+package console
+
+import (
+	"html/template"
+	"math/big"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"feegate/cmd/feegate/page"
+	"feegate/gateway"
+	"feegate/gateway/vnd"
+	"feegate/reconciliation"
+	"feegate/reconciliation/adoption"
+)
+
+// word is a state as a word with its shape; the class adds a colour.
+type word struct{ Class, Shape, Word string }
+
+// kindWords say what a discrepancy of a kind is called, what it means, and what is usually done about it.
+type kindWords struct{ Name, Means, Usual string }
+
+var kinds = map[string]kindWords{
+	"missing_at_provider": {"Nhà cung cấp không có", "feegate ghi nhận khoản nộp này, nhưng tệp của nhà cung cấp không có dòng nào cho nó.", "Chờ tệp ngày sau (chuyển tiếp), hoặc yêu cầu nhà cung cấp trả."},
+	"missing_at_gateway":  {"feegate không có", "Nhà cung cấp đã thu và quyết toán khoản này, nhưng feegate không có khoản nộp thành công tương ứng.", "Ghi nhận khoản nộp vào hồ sơ đúng, hoặc hoàn lại người nộp."},
+	"amount_mismatch":     {"Khác số tiền", "Hai bên cùng có giao dịch này nhưng số tiền khác nhau.", "Đối chiếu chứng từ với nhà cung cấp rồi yêu cầu trả phần thiếu."},
+	"status_mismatch":     {"Khác trạng thái", "Một bên nói đã thu được tiền, bên kia nói chưa.", "Hỏi lại nhà cung cấp; nếu đã thu thì ghi nhận khoản nộp."},
+	"duplicate_line":      {"Dòng trùng", "Tệp của nhà cung cấp có giao dịch này nhiều hơn một lần.", "Báo nhà cung cấp gửi tệp sửa; giải thích khi tệp sửa đã nhập."},
+	"fee_mismatch":        {"Khác phí dịch vụ", "Phí dịch vụ trong tệp khác biểu phí đã thỏa thuận.", "Yêu cầu nhà cung cấp trả phần thu quá."},
+	"wrong_account":       {"Sai tài khoản", "Giao dịch nằm trong tệp của một tài khoản khác với tài khoản đã thu.", "Báo nhà cung cấp; ghi rõ tài khoản đúng."},
+	"refund_unmatched":    {"Hoàn tiền chưa khớp", "Một khoản hoàn tiền chỉ có ở một bên.", "Đối chiếu mã hoàn tiền với nhà cung cấp."},
+	"late":                {"Quyết toán khác ngày", "Khoản nộp của ngày này được quyết toán trong tệp của ngày khác.", "Không cần làm gì: hai ngày tự bù nhau."},
+	"surplus":             {"Tiền thừa", "Tiền đã nhận nhiều hơn số phải nộp.", "Hoàn cho người nộp, hoặc bù cho yêu cầu khác của cùng người."},
+	"in_doubt":            {"Chưa rõ kết quả", "Giao dịch chưa có kết quả cuối cùng từ nhà cung cấp.", "Chờ hỏi lại tự động; quá hạn thì hỏi nhà cung cấp."},
+	"reversal":            {"Bị thu hồi", "Nhà cung cấp đã thu hồi một khoản từng báo thành công.", "Kiểm tra hồ sơ; yêu cầu nộp lại nếu cần."},
+	"file_missing":        {"Thiếu tệp", "Ngày này có giao dịch nhưng chưa có tệp đối soát.", "Lấy tệp từ nhà cung cấp và tải lên."},
+	"statement_gap":       {"Thiếu sao kê", "Chưa có sao kê ngân hàng cho ngày này.", "Lấy sao kê và tải lên."},
+	"bank_short":          {"Ngân hàng nhận thiếu", "Tiền về ngân hàng ít hơn số nhà cung cấp quyết toán.", "Yêu cầu nhà cung cấp trả phần thiếu."},
+	"bank_over":           {"Ngân hàng nhận thừa", "Tiền về ngân hàng nhiều hơn số nhà cung cấp quyết toán.", "Hỏi nhà cung cấp về phần thừa."},
+	"bank_unmatched":      {"Sao kê chưa khớp", "Một dòng sao kê không thuộc khoản quyết toán nào.", "Xác định người chuyển."},
+}
+
+var actions = map[string]string{
+	reconciliation.RecordPayment: "Ghi nhận khoản nộp", reconciliation.CarryForward: "Chuyển sang ngày sau", reconciliation.RefundPayer: "Hoàn cho người nộp",
+	reconciliation.ClaimFromProvider: "Yêu cầu nhà cung cấp trả", reconciliation.WriteOff: "Xóa khoản lệch", reconciliation.AcceptMatch: "Chấp nhận là cùng một giao dịch",
+	reconciliation.Explain: "Giải thích",
+}
+
+var states = map[string]word{
+	"open": {"bad", "○", "Chưa xử lý"}, "investigating": {"warn", "◐", "Đang xử lý"}, "resolved": {"good", "●", "Đã xử lý"},
+	"proposed": {"warn", "◐", "Chờ duyệt"}, "done": {"good", "●", "Đã thực hiện"}, "rejected": {"bad", "✕", "Bị từ chối"},
+	gateway.PaymentCreated: {"warn", "○", "Mới tạo"}, gateway.PaymentPending: {"warn", "◐", "Chờ kết quả"}, gateway.PaymentSucceeded: {"good", "●", "Thành công"},
+	gateway.PaymentFailed: {"bad", "✕", "Không thành công"}, gateway.PaymentExpired: {"bad", "✕", "Hết hạn"}, gateway.PaymentReversed: {"bad", "↩", "Bị thu hồi"},
+	gateway.RefundRequested: {"warn", "○", "Chờ duyệt"}, gateway.RefundApproved: {"warn", "◐", "Đã duyệt"}, gateway.RefundSubmitted: {"warn", "◐", "Đã gửi nhà cung cấp"},
+	gateway.OrderPaid: {"good", "●", "Đã nộp"}, gateway.OrderNoPaymentNeeded: {"good", "●", "Không phải nộp"}, gateway.OrderCancelled: {"bad", "✕", "Đã hủy"},
+	gateway.OrderSuperseded: {"bad", "✕", "Đã thay bằng yêu cầu khác"}, gateway.OrderPartlyRefunded: {"warn", "◐", "Hoàn một phần"}, gateway.OrderRefunded: {"warn", "◌", "Đã hoàn"},
+	"matched": {"good", "●", "Đã đối soát"}, "closed": {"good", "●", "Đã khóa sổ"}, "signed": {"good", "●", "Đã ký"}, "reopened": {"warn", "◐", "Mở lại"},
+	adoption.Met: {"good", "●", "Đạt"}, adoption.NotMet: {"bad", "✕", "Chưa đạt"}, adoption.NotEnoughData: {"warn", "◌", "Chưa đủ dữ liệu"},
+}
+
+// orderStates differ from the others' where one word has two meanings.
+func orderState(s string) word {
+	switch s {
+	case gateway.OrderOpen:
+		return word{"warn", "○", "Chưa nộp"}
+	case gateway.OrderExpired:
+		return word{"bad", "✕", "Hết hạn"}
+	}
+	return state(s)
+}
+
+func dayOpen(s string) word {
+	if s == "open" {
+		return word{"warn", "○", "Chưa đối soát"}
+	}
+	return state(s)
+}
+
+func state(s string) word {
+	if w, ok := states[s]; ok {
+		return w
+	}
+	return word{"", "·", s}
+}
+
+var sources = map[string]string{"callback": "nhà cung cấp báo", "return": "người nộp quay lại", "lookup": "feegate hỏi lại", "checkout": "trang nộp tiền",
+	"settlement": "tệp đối soát", "person": "người có thẩm quyền", "clock": "đến hạn", "submission": "gửi yêu cầu hoàn"}
+
+var reasons = map[string]string{"payer_cancelled": "người nộp hủy", "insufficient_funds": "số dư không đủ", "limit_exceeded": "vượt hạn mức", "not_enrolled": "chưa đăng ký thanh toán trực tuyến",
+	"wrong_details": "sai thông tin thẻ hoặc tài khoản", "account_locked": "tài khoản bị khóa", "authentication_failed": "xác thực không thành công", "bank_maintenance": "ngân hàng bảo trì",
+	"issuer_rejected": "ngân hàng từ chối", "account_restricted": "tài khoản bị hạn chế", "expired": "hết thời gian", "suspicious": "đang bị kiểm tra", "configuration": "lỗi thiết lập",
+	"technical": "lỗi kỹ thuật", "unknown_code": "kết quả chưa rõ"}
+
+var evidenceWords = map[string]string{"confirmed": "đã khớp tệp đối soát", "provisional": "chờ đối soát", "disputed": "đang lệch", "reversed": "bị thu hồi", "none": "chưa có chứng cứ",
+	"overdue": "quá hạn đối soát"}
+
+var brands = map[string]string{"vnpay": "VNPAY", "momo": "MoMo"}
+
+var channels = map[string]string{"portal_checkout": "Trang nộp tiền", "officer_proxy": "Cán bộ nộp thay", "treasury_epay": "Cổng DVCQG", "qr_counter_self": "QR tại quầy", "counter": "Tại quầy"}
+
+// notices are what a page says after an act, by ?done=.
+var notices = map[string]string{"proposed": "Đã ghi đề nghị. Người duyệt khác sẽ quyết định.", "resolved": "Đã thực hiện.", "approved": "Đã duyệt.", "rejected": "Đã từ chối.",
+	"requested": "Đã đề nghị hoàn tiền. Người duyệt khác sẽ quyết định.", "matched": "Đã đối soát lại ngày này."}
+
+// Problems that the console alone gives.
+const (
+	problemForbidden = "forbidden"
+	problemCSRF      = "csrf"
+	problemInternal  = "internal"
+)
+
+type meaning struct {
+	status     int
+	what, next string
+}
+
+var meanings = map[string]meaning{
+	problemForbidden:                 {http.StatusForbidden, "Bạn không có quyền mở trang này", "Nếu công việc của bạn cần trang này, hãy liên hệ quản trị viên để được cấp vai trò."},
+	problemCSRF:                      {http.StatusForbidden, "Biểu mẫu đã cũ", "Chưa có gì thay đổi. Hãy mở lại trang và làm lại."},
+	problemInternal:                  {http.StatusInternalServerError, "Hệ thống gặp lỗi", "Lỗi đã được ghi lại. Hãy thử lại sau ít phút."},
+	gateway.ProblemNotFound:          {http.StatusNotFound, "Không tìm thấy", "Hãy kiểm tra lại mã, hoặc tìm ở trang Tìm."},
+	gateway.ProblemInvalid:           {http.StatusUnprocessableEntity, "Chưa thực hiện được", "Hãy quay lại và sửa những chỗ sau."},
+	gateway.ProblemSecondPerson:      {http.StatusForbidden, "Cần người khác quyết định", "Người đề nghị không được tự duyệt. Hãy nhờ một người duyệt khác."},
+	gateway.ProblemPaymentState:      {http.StatusConflict, "Trạng thái giao dịch không cho phép", "Hãy mở lại giao dịch để xem trạng thái hiện tại."},
+	gateway.ProblemRefundState:       {http.StatusConflict, "Trạng thái hoàn tiền không cho phép", "Hãy mở lại giao dịch để xem trạng thái hiện tại."},
+	gateway.ProblemAvailableChanged:  {http.StatusConflict, "Số tiền có thể hoàn đã thay đổi", "Chưa có gì được hoàn. Hãy mở lại giao dịch và đề nghị lại."},
+	gateway.ProblemOrderState:        {http.StatusConflict, "Trạng thái yêu cầu nộp phí không cho phép", "Hãy mở lại trang để xem trạng thái hiện tại."},
+	gateway.ProblemUnavailable:       {http.StatusServiceUnavailable, "Nhà cung cấp tạm thời không phục vụ", "Hãy thử lại sau ít phút."},
+	gateway.ProblemKeyInFlight:       {http.StatusConflict, "Yêu cầu này đang được xử lý", "Hãy chờ vài giây rồi mở lại trang."},
+	gateway.ProblemKeyReused:         {http.StatusConflict, "Biểu mẫu này đã được gửi với nội dung khác", "Hãy mở lại trang và làm lại."},
+	reconciliation.ProblemConflict:   {http.StatusConflict, "Tệp mâu thuẫn với tệp đã nhập", "Chưa có gì được nhập. Nếu đây là tệp sửa, hãy chọn “thay cho tệp đã nhập”."},
+	reconciliation.ProblemDayClosed:  {http.StatusConflict, "Ngày đối soát đã khóa sổ", "Giao dịch và kết quả khớp của ngày này không đổi được nữa."},
+	reconciliation.ProblemResolution: {http.StatusConflict, "Trạng thái sai lệch không cho phép", "Hãy mở lại sai lệch để xem trạng thái hiện tại."},
+}
+
+func meaningOf(name string) meaning {
+	if m, ok := meanings[name]; ok {
+		return m
+	}
+	return meaning{http.StatusConflict, "Chưa thực hiện được", "Chưa có gì thay đổi. Hãy mở lại trang và thử lại."}
+}
+
+func or(m map[string]string) func(string) string {
+	return func(key string) string {
+		if s, ok := m[key]; ok {
+			return s
+		}
+		return key
+	}
+}
+
+// percent writes an exact fraction for people: 43,2 %.
+func percent(r *adoption.Rate) string {
+	if r == nil || r.Denominator == 0 {
+		return "—"
+	}
+	return strings.Replace(new(big.Rat).SetFrac64(100*r.Numerator, r.Denominator).FloatString(1), ".", ",", 1) + "\u00a0%"
+}
+
+// count writes a number for people: 19.275.
+func count(n any) string {
+	var v int64
+	switch x := n.(type) {
+	case int64:
+		v = x
+	case int:
+		v = int64(x)
+	}
+	return strings.TrimSuffix(vnd.Signed(v).Format(), " ₫")
+}
+
+// width is a fraction as a bar's length out of 100.
+func width(r adoption.Rate) string {
+	if r.Denominator == 0 || r.Numerator < 0 {
+		return "0"
+	}
+	return new(big.Rat).SetFrac64(100*r.Numerator, r.Denominator).FloatString(2)
+}
+
+func hundredths(h adoption.Hundredths) string {
+	b, _ := h.MarshalJSON() // digits: it cannot fail
+	return strings.Replace(string(b), ".", ",", 1)
+}
+
+// told reads the detail of a payment's history: the provider's code, in most.
+func told(detail string) string {
+	if code, ok := strings.CutPrefix(detail, "code "); ok {
+		return "mã " + code
+	}
+	return detail
+}
+
+// fact is one side of a pair, for the template.
+func fact(p pair, value any) any {
+	_, at := value.(time.Time)
+	_, maybe := value.(*time.Time)
+	return struct {
+		Money, Time bool
+		Value       any
+	}{p.Money && value != nil, at || maybe, value}
+}
+
+// words are what the templates call.
+func (c *Console) words() template.FuncMap {
+	return template.FuncMap{"money": page.Money, "time": page.Time, "date": page.Day, "asset": c.assets.URL, "state": state, "orderstate": orderState, "daystate": dayOpen,
+		"kind": func(k string) kindWords {
+			if w, ok := kinds[k]; ok {
+				return w
+			}
+			return kindWords{Name: k}
+		},
+		"action": or(actions), "source": or(sources), "reason": or(reasons), "brand": or(brands), "channel": or(channels),
+		"percent": percent, "width": width, "hundredths": hundredths, "q": url.QueryEscape,
+		"deref": func(s *string) string {
+			if s == nil {
+				return ""
+			}
+			return *s
+		},
+		"count": count, "fact": fact, "line": line, "field": or(fieldNames), "noted": noted, "told": told, "evidenceword": or(evidenceWords),
+		"hundredthsDot": func(h adoption.Hundredths) string { return strings.Replace(hundredths(h), ",", ".", 1) },
+		"dong":          func(n int64) string { return page.Money(vnd.Signed(n)) },
+		"rateof":        func(r adoption.Rate) *adoption.Rate { return &r }}
+}
