@@ -18,7 +18,7 @@ var figureWords = map[string]string{
 }
 
 var bucketWords = map[string]string{"online": "Trực tuyến, đã đối soát", "online_provisional": "Trực tuyến, chờ đối soát", "mixed": "Nửa trực tuyến, nửa tại quầy",
-	"incomplete": "Chưa đủ thông tin", "proxy": "Cán bộ nộp thay", "unproven": "Chưa có chứng cứ", "noncash_other": "Không tiền mặt khác", "cash": "Tiền mặt"}
+	"incomplete": "Nộp chưa đủ", "proxy": "Cán bộ nộp thay", "unproven": "Chưa có chứng cứ", "noncash_other": "Không tiền mặt khác", "cash": "Tiền mặt"}
 
 type rateData struct {
 	*adoption.Report
