@@ -40,7 +40,11 @@ func (g *Gateway) settleSuperseded(ctx context.Context, c Caller, oldID string) 
 	if oldID == "" {
 		return nil
 	}
-	err := g.settleEarlier(ctx, c, oldID, false)
+	return noSuperseded(g.settleEarlier(ctx, c, oldID, false))
+}
+
+// noSuperseded says which field an order that is not there stood in.
+func noSuperseded(err error) error {
 	if ProblemName(err) == ProblemNotFound {
 		return &Problem{Name: ProblemInvalid, Fields: []FieldError{{"supersedes", "there is no such order"}}}
 	}
@@ -51,7 +55,7 @@ func (g *Gateway) settleSuperseded(ctx context.Context, c Caller, oldID string) 
 func (g *Gateway) supersede(ctx context.Context, tx *sqlx.Tx, c Caller, oldID, newID string) error {
 	old, err := lockOrder(ctx, tx, c, oldID)
 	if err != nil {
-		return err
+		return noSuperseded(err)
 	}
 	if err := mayEnd(ctx, tx, old, "superseded", OrderOpen, OrderExpired); err != nil {
 		return err

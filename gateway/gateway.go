@@ -24,6 +24,7 @@ type Gateway struct {
 	keys     *account.Keys
 	public   string // our public address, without a trailing slash
 	now      func() time.Time
+	down     func(accountID string) bool
 	creating *coalescer[*creation]
 	hearing  *coalescer[*heard]
 }
@@ -36,6 +37,10 @@ func New(db *sqlx.DB, accounts *account.Store, keys *account.Keys, publicURL str
 	g.hearing = newCoalescer(2, 100, g.hearTogether)
 	return g
 }
+
+// AskBefore has down asked before a payment is started: whether the account's provider is known to be out of reach. It is set
+// once, before the gateway is used.
+func (g *Gateway) AskBefore(down func(accountID string) bool) { g.down = down }
 
 // Caller is who asks: a program by its key, or a person. What a key may see goes by source system, its references and
 // idempotency keys by client; what a person may see goes by agencies.

@@ -403,3 +403,63 @@ func TestAReturnDoesNotEndADoubt(t *testing.T) {
 		}
 	}
 }
+
+func TestHousekeepingForgetsOldKeysAndMakesRoom(t *testing.T) {
+	s := newStreet(t)
+	s.order(1, 50000)
+	if _, err := s.db.ExecContext(t.Context(), `INSERT INTO idempotency_keys (principal, method, path, key, body_hash, object_id, created_at) VALUES ('p', 'POST', '/', 'flight', '\x00', 'pay_1', $1)`,
+		s.world.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := s.g.Housekeep(t.Context(), 100); n != 0 || err != nil {
+		t.Errorf("fresh keys: %d %v", n, err)
+	}
+	s.forward(36 * 24 * time.Hour)
+	if n, err := s.g.Housekeep(t.Context(), 100); n != 1 || err != nil {
+		t.Errorf("old keys: %d %v", n, err)
+	}
+	if n := s.sum(`SELECT count(*) FROM idempotency_keys WHERE key = 'flight'`); n != 1 {
+		t.Error("a key in flight was forgotten")
+	}
+	if n := s.sum(`SELECT count(*) FROM pg_class WHERE relname = 'callbacks_` + s.world.Now().AddDate(0, 2, 0).UTC().Format("200601") + `'`); n != 1 {
+		t.Error("no partition for the months to come")
+	}
+}
+
+// One provider hangs when asked: the payments of the other are asked about all the same.
+func TestASweepDoesNotWaitForAProviderThatHangs(t *testing.T) {
+	s := newStreet(t)
+	slow, quick := s.pay(s.order(1, 50000).ID, gateway.NewPayment{Provider: "momo"}), s.pay(s.order(2, 50000).ID, gateway.NewPayment{Provider: "vnpay"})
+	if resp, err := http.Get(quick.Address()); err != nil { // VNPAY knows a payment once its address was fetched
+		t.Fatal(err)
+	} else if err := resp.Body.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.control("vnpay", quick.ProviderReference, `{"outcome":"succeed","callback":{"send":false}}`)
+	s.fault(sim.Lookup, "hang")
+	s.forward(20 * time.Minute)
+	ended := make(chan error, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		_, err := s.g.Sweep(ctx, 100)
+		ended <- err
+	}()
+	deadline := time.After(20 * time.Second)
+	for status := ""; status != gateway.PaymentSucceeded; {
+		select {
+		case <-deadline:
+			t.Fatal("the other provider's payment was not asked about")
+		case <-time.After(20 * time.Millisecond):
+		}
+		v, err := s.g.Payment(t.Context(), s.caller, quick.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		status = v.Status
+	}
+	cancel()
+	<-ended
+	if v, err := s.g.Payment(t.Context(), s.caller, slow.ID); err != nil || v.Status != gateway.PaymentPending {
+		t.Errorf("%+v %v", v, err)
+	}
+}

@@ -76,14 +76,14 @@ func (in *NewPayment) validate() error {
 
 // settleEarlier looks earlier live payments up before another starts, so that nobody pays twice because we did not ask.
 func (g *Gateway) settleEarlier(ctx context.Context, c Caller, orderID string, despite bool) error {
-	v, err := g.Order(ctx, c, orderID)
-	if err != nil {
+	under, err := livePayments(ctx, g.db, orderID)
+	if err != nil || len(under) == 0 {
 		return err
 	}
-	for _, p := range v.Payments {
-		if p.Status != PaymentCreated && p.Status != PaymentPending {
-			continue
-		}
+	if _, err := g.Order(ctx, c, orderID); err != nil { // nobody makes us ask about another's payments
+		return err
+	}
+	for _, p := range under {
 		if err := g.LookUp(ctx, p.ID); err != nil && !errors.Is(err, ErrTooSoon) {
 			return err
 		}
@@ -120,6 +120,9 @@ func (g *Gateway) intend(ctx context.Context, c Caller, k Key, orderID string, i
 		}
 		if entry, err = g.choose(ctx, o, in, p.RequestedAmount, now); err != nil {
 			return err
+		}
+		if g.down != nil && g.down(entry.Account.ID) { // known before anything is written: there is no attempt to record
+			return &Problem{Name: ProblemUnavailable, Detail: "the provider is not reachable just now: nothing was sent", Order: o.ID}
 		}
 		under, err := livePayments(ctx, tx, o.ID)
 		if err != nil {
@@ -251,6 +254,13 @@ func or(s, otherwise string) string {
 		return otherwise
 	}
 	return s
+}
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
 }
 
 func errIf(cond bool, text string) error {

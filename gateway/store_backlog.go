@@ -26,3 +26,20 @@ func (g *Gateway) Backlog(ctx context.Context) (Backlog, error) {
 	}
 	return b, nil
 }
+
+// keysKept is how long the first answer to an Idempotency-Key is kept; the contract promises 30 days.
+const keysKept = 35 * 24 * time.Hour
+
+// Housekeep makes the partitions of the months to come and forgets at most limit old idempotency keys. It gives how many.
+func (g *Gateway) Housekeep(ctx context.Context, limit int) (int, error) {
+	if _, err := g.db.ExecContext(ctx, `SELECT ensure_partitions($1)`, g.now()); err != nil {
+		return 0, fmt.Errorf("making partitions: %w", err)
+	}
+	done, err := g.db.ExecContext(ctx, `DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY(
+		SELECT ctid FROM idempotency_keys WHERE created_at < $1 AND status IS NOT NULL ORDER BY created_at LIMIT $2))`, g.now().Add(-keysKept), limit)
+	if err != nil {
+		return 0, fmt.Errorf("forgetting old keys: %w", err)
+	}
+	n, err := done.RowsAffected()
+	return int(n), err
+}

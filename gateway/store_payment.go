@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -94,13 +95,31 @@ func (g *Gateway) Sweep(ctx context.Context, limit int) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("claiming due look-ups: %w", err)
 	}
-	var errs error
-	for i := range due {
-		if err := g.ask(ctx, &due[i]); err != nil && !errors.Is(err, ErrTooSoon) {
-			errs = errors.Join(errs, err)
-		}
+	return len(due), eachAccount(due, func(p *paymentRow) string { return *p.AccountID }, func(p *paymentRow) error { return g.ask(ctx, p) })
+}
+
+// eachAccount does the work of each account by itself, all accounts at once: a provider that hangs keeps nobody else waiting.
+func eachAccount[T any](rows []T, account func(*T) string, do func(*T) error) error {
+	mine := map[string][]*T{}
+	for i := range rows {
+		mine[account(&rows[i])] = append(mine[account(&rows[i])], &rows[i])
 	}
-	return len(due), errs
+	var mu sync.Mutex
+	var errs error
+	var wg sync.WaitGroup
+	for _, group := range mine {
+		wg.Go(func() {
+			for _, row := range group {
+				if err := do(row); err != nil && !errors.Is(err, ErrTooSoon) {
+					mu.Lock()
+					errs = errors.Join(errs, err)
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return errs
 }
 
 // Expire ends open orders whose time is over. Money that comes later still pays them.

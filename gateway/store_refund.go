@@ -183,18 +183,12 @@ func (g *Gateway) SweepRefunds(ctx context.Context, limit int) (int, error) {
 		return 0, fmt.Errorf("claiming due refunds: %w", err)
 	}
 	slices.SortFunc(due, func(a, b refundRow) int { return a.RequestedAt.Compare(b.RequestedAt) })
-	var errs error
-	for i := range due {
-		r := &due[i]
+	return len(due), eachAccount(due, func(r *refundRow) string { return or(deref(r.AccountID), "none") }, func(r *refundRow) error {
 		if r.Status == RefundApproved {
-			errs = errors.Join(errs, g.sendRefund(ctx, r.ID, RefundApproved, nil))
-			continue
+			return g.sendRefund(ctx, r.ID, RefundApproved, nil)
 		}
-		if err := g.askRefund(ctx, r); err != nil && !errors.Is(err, ErrTooSoon) {
-			errs = errors.Join(errs, err)
-		}
-	}
-	return len(due), errs
+		return g.askRefund(ctx, r)
+	})
 }
 
 func (g *Gateway) paymentRow(ctx context.Context, id string) (*paymentRow, error) {

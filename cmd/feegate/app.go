@@ -45,6 +45,10 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 	registry := providers.NewRegistry(vnpay.Registration(), momo.Registration())
 	accounts := account.NewStore(db, keys, registry, publicURL, now, breakers.Client)
 	g := gateway.New(db, accounts, keys, publicURL, now)
+	g.AskBefore(func(accountID string) bool {
+		_, down := checkoutDown(breakers, accountID)
+		return down
+	})
 	// Webhooks to this machine itself are for a program that serves this machine alone.
 	options := feed.Options{AllowLoopback: strings.HasPrefix(publicURL, "http://127.0.0.1:")}
 	s := store{db: db, gateway: g}
@@ -82,10 +86,11 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 		feeding: []func(context.Context) error{feed.NewSequencer(db, log).Run, feed.NewDeliverer(db, keys, now, log, options).Run}}, nil
 }
 
-// checkoutDown says until when no payment can be started at an account; false: one can.
+// checkoutDown says until when no payment can be started at an account, no time where a person must open it again; false: one can.
+// When the time is over one call is let through to find out.
 func checkoutDown(g *breaker.Group, accountID string) (time.Time, bool) {
 	for _, s := range g.Snapshot(accountID) {
-		if s.Operation == providers.OpCheckout && s.State == breaker.Open {
+		if s.Operation == providers.OpCheckout && s.State == breaker.Open && (s.Mode == breaker.ForcedOpen || time.Now().Before(s.NextProbe)) {
 			return s.NextProbe, true
 		}
 	}
@@ -105,21 +110,36 @@ func (a *app) work(ctx context.Context, every time.Duration) *sync.WaitGroup {
 			}
 		})
 	}
-	for name, job := range map[string]func(context.Context, int) (int, error){"sweep": a.gateway.Sweep, "refunds": a.gateway.SweepRefunds, "expire": a.gateway.Expire} {
-		wg.Go(func() {
-			ticker := time.NewTicker(every)
-			defer ticker.Stop()
-			for {
-				select {
-				case <-ctx.Done():
-					return
-				case <-ticker.C:
+	for _, job := range []struct {
+		name  string
+		every time.Duration
+		alike int // workers: while one waits for a provider that hangs, another takes what is due meanwhile
+		do    func(context.Context, int) (int, error)
+	}{
+		{"sweep", every, 3, a.gateway.Sweep}, {"refunds", every, 2, a.gateway.SweepRefunds}, {"expire", every, 1, a.gateway.Expire},
+		{"housekeeping", time.Hour, 1, a.gateway.Housekeep},
+		{"sessions", time.Hour, 1, func(ctx context.Context, _ int) (int, error) { return 0, a.people.Sweep(ctx) }},
+	} {
+		for range job.alike {
+			wg.Go(func() {
+				ticker := time.NewTicker(job.every)
+				defer ticker.Stop()
+				for {
+					select {
+					case <-ctx.Done():
+						return
+					case <-ticker.C:
+					}
+					for n := batch; n == batch && ctx.Err() == nil; { // a full batch: there is more
+						var err error
+						if n, err = job.do(ctx, batch); err != nil && ctx.Err() == nil {
+							a.log.Error("work in the background", "job", job.name, "error", err)
+							break
+						}
+					}
 				}
-				if _, err := job(ctx, batch); err != nil && ctx.Err() == nil {
-					a.log.Error("work in the background", "job", name, "error", err)
-				}
-			}
-		})
+			})
+		}
 	}
 	return &wg
 }

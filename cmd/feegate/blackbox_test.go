@@ -78,7 +78,12 @@ func openBox(t *testing.T, args ...string) *box {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	t.Cleanup(func() {
+		if elsewhere, err := os.ReadFile(filepath.Join(dir, "data", "postgres.path")); err == nil { // as root the cluster lies outside
+			_ = os.RemoveAll(strings.TrimSpace(string(elsewhere)))
+		}
+		_ = os.RemoveAll(dir)
+	})
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -169,3 +169,33 @@ func TestAnExpiredKeyIsNobodys(t *testing.T) {
 	s.move(2 * time.Hour)
 	s.problem(s.as("fgk_test_expired", http.MethodGet, "/v1/providers", "", nil), 401, "unauthorised")
 }
+
+// Once a provider is known to be out of reach, a payment there is refused before anything is written or sent.
+func TestAProviderKnownToBeDownIsNotAskedAgain(t *testing.T) {
+	s := newStreet(t)
+	asked := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { asked++; w.WriteHeader(500) }))
+	t.Cleanup(server.Close)
+	if err := s.app.accounts.Create(t.Context(), account.Account{ID: "acc_down", Provider: "momo", AgencyCode: "H10.12", Kinds: []string{"le_phi"}, BaseURL: server.URL,
+		Credentials: map[string]string{"partnerCode": "DOWN", "accessKey": "A", "secretKey": "S"}}); err != nil {
+		t.Fatal(err)
+	}
+	down := 0
+	for n := range 20 {
+		order := s.call(http.MethodPost, "/v1/orders", fmt.Sprint("o", n), strings.Replace(anOrder(fmt.Sprint("R", n)), "0007", fmt.Sprintf("2%03d", n), 1)).get(t)["id"].(string)
+		before := asked
+		r := s.call(http.MethodPost, "/v1/orders/"+order+"/payments", fmt.Sprint("p", n), map[string]string{"account_id": "acc_down"})
+		if r.status == http.StatusServiceUnavailable && asked == before {
+			down++
+			if v := s.call(http.MethodGet, "/v1/orders/"+order, "", nil).get(t); len(v["payments"].([]any)) != 0 {
+				t.Errorf("a payment that was never tried is recorded: %v", v["payments"])
+			}
+			if r := s.call(http.MethodPost, "/v1/orders/"+order+"/payments", fmt.Sprint("p", n), map[string]string{"account_id": "acc_down"}); r.status != http.StatusServiceUnavailable {
+				t.Errorf("the same call again: %d %s", r.status, r.body)
+			}
+		}
+	}
+	if down < 10 || asked > 10 {
+		t.Errorf("%d refused at once, the provider was asked %d times", down, asked)
+	}
+}

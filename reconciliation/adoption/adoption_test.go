@@ -63,7 +63,7 @@ func (d dice) span() *span {
 // Whatever happened, the database counts what the definition says, in every grouping, and the groups add up to the total.
 func TestTheFiguresAreTheDefinitions(t *testing.T) {
 	x := newWorlds(t)
-	worlds(t, 30, func(t *rapid.T) {
+	inWorlds(t, 30, func(t *rapid.T) {
 		prefix := x.prefix()
 		d := throw(t)
 		w, s := aWorld(d, prefix), d.span()
@@ -91,7 +91,7 @@ func TestTheFiguresAreTheDefinitions(t *testing.T) {
 // The list behind any figure of any group adds up to it, page by page.
 func TestEveryListAddsUpToItsFigure(t *testing.T) {
 	x := newWorlds(t)
-	worlds(t, 30, func(t *rapid.T) {
+	inWorlds(t, 30, func(t *rapid.T) {
 		d, prefix := throw(t), x.prefix()
 		w := aWorld(d, prefix)
 		s := d.span()
@@ -133,7 +133,7 @@ func TestEveryListAddsUpToItsFigure(t *testing.T) {
 // What is recorded later changes no answer as of earlier.
 func TestAnAnswerAsOfATimeStays(t *testing.T) {
 	x := newWorlds(t)
-	worlds(t, 30, func(t *rapid.T) {
+	inWorlds(t, 30, func(t *rapid.T) {
 		before, after := x.prefix(), x.prefix()
 		d := throw(t)
 		seed := aWorld(d, before)
@@ -150,7 +150,7 @@ func TestAnAnswerAsOfATimeStays(t *testing.T) {
 // Paying an order in more parts, in whatever way, never raises the headline, and what tests did is in no figure.
 func TestSplittingAPaymentGainsNothing(t *testing.T) {
 	x := newWorlds(t)
-	worlds(t, 30, func(t *rapid.T) {
+	inWorlds(t, 30, func(t *rapid.T) {
 		d, whole, parted, trial := throw(t), x.prefix(), x.prefix(), x.prefix()
 		w := aWorld(d, whole)
 		w.refunds = nil
@@ -174,9 +174,9 @@ func TestSplittingAPaymentGainsNothing(t *testing.T) {
 	})
 }
 
-// worlds checks a property in so many random worlds, each of which costs a dozen statements; the rest of rapid's rounds have
+// inWorlds checks a property in so many random worlds, each of which costs a dozen statements; the rest of rapid's rounds have
 // nothing to do. A broken one is looked at again, to be made small.
-func worlds(t *testing.T, n int, property func(*rapid.T)) {
+func inWorlds(t *testing.T, n int, property func(*rapid.T)) {
 	t.Helper()
 	run, broken := 0, false
 	rapid.Check(t, func(rt *rapid.T) {
