@@ -46,8 +46,8 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 	accounts := account.NewStore(db, keys, registry, publicURL, now, breakers.Client)
 	g := gateway.New(db, accounts, keys, publicURL, now)
 	g.AskBefore(func(accountID string) bool {
-		until, down := checkoutDown(breakers, accountID)
-		return down && time.Now().Before(until) // later, one call is let through to find out
+		_, down := checkoutDown(breakers, accountID)
+		return down
 	})
 	// Webhooks to this machine itself are for a program that serves this machine alone.
 	options := feed.Options{AllowLoopback: strings.HasPrefix(publicURL, "http://127.0.0.1:")}
@@ -86,10 +86,11 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 		feeding: []func(context.Context) error{feed.NewSequencer(db, log).Run, feed.NewDeliverer(db, keys, now, log, options).Run}}, nil
 }
 
-// checkoutDown says until when no payment can be started at an account; false: one can.
+// checkoutDown says until when no payment can be started at an account, no time where a person must open it again; false: one can.
+// When the time is over one call is let through to find out.
 func checkoutDown(g *breaker.Group, accountID string) (time.Time, bool) {
 	for _, s := range g.Snapshot(accountID) {
-		if s.Operation == providers.OpCheckout && s.State == breaker.Open {
+		if s.Operation == providers.OpCheckout && s.State == breaker.Open && (s.Mode == breaker.ForcedOpen || time.Now().Before(s.NextProbe)) {
 			return s.NextProbe, true
 		}
 	}

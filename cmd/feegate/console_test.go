@@ -249,7 +249,8 @@ func TestAnotherAgencysThingsAreNotThere(t *testing.T) {
 			t.Errorf("%s: %d %s", path, r.status, r.body)
 		}
 	}
-	for _, path := range []string{"/console/today?days=31", "/console/days/" + day, "/console/discrepancies?status=", "/console/search?q=H10.12-260310-0100", "/console/search?q=" + pay, "/console/upload"} {
+	for _, path := range []string{"/console/today?days=31", "/console/days/" + day, "/console/discrepancies?status=", "/console/search?q=H10.12-260310-0100", "/console/search?q=" + pay, "/console/upload",
+		"/console/rate?from=2026-01-01", "/console/rate/evidence?from=2026-01-01", "/console/rate.csv?from=2026-01-01", "/console/discrepancies.csv?status="} {
 		if r := hoa.get(path); r.status != http.StatusOK || strings.Contains(string(r.body), "UBND xã") || strings.Contains(string(r.body), "acc_momo") {
 			t.Errorf("%s: %d %s", path, r.status, r.body)
 		}

@@ -92,5 +92,5 @@ button.main,.button.main{background:var(--primary);color:var(--on-primary);font-
 table{border-collapse:collapse;width:100%;background:var(--ground)}th,td{text-align:left;padding:8px;border-bottom:1px solid var(--line);vertical-align:top}
 td.num{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .good{color:var(--good)}.bad{color:var(--bad)}.wait{color:var(--warn)}
-@media (max-width:640px){thead{display:none}tr{display:block;border-bottom:2px solid var(--line);padding:8px 0}td,td.num{display:flex;justify-content:space-between;gap:16px;border:0;text-align:right;white-space:normal}td::before{content:attr(data-name);color:var(--muted);text-align:left}}
+@media (max-width:640px){thead{display:none}tr{display:block;border-bottom:2px solid var(--line);padding:8px 0}td,td.num{display:flex;justify-content:space-between;gap:16px;border:0;text-align:right;white-space:normal}td::before{content:attr(data-name);white-space:nowrap;color:var(--muted);text-align:left}}
 `

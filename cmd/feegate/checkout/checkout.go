@@ -28,7 +28,7 @@ type Deps struct {
 	Gateway  *gateway.Gateway
 	Visitors *page.Visitors
 	Admit    func(address string) bool // whether a visitor may ask now
-	// Down says until when an account cannot be paid into, by the machine's clock; false: it can.
+	// Down says until when an account cannot be paid into, by the machine's clock, no time where nobody knows; false: it can.
 	Down func(accountID string) (until time.Time, down bool)
 	Now  func() time.Time
 	Log  *slog.Logger
@@ -148,8 +148,10 @@ func (p *Pages) ways(r *http.Request, c gateway.Caller, o *gateway.OrderView, la
 	for _, w := range all {
 		b := way{Account: w.AccountID, Provider: w.Provider}
 		if until, down := p.Down(w.AccountID); down {
-			minutes := int((time.Until(until) + time.Minute - 1) / time.Minute)
-			b.Why = t("way.down", max(1, minutes))
+			b.Why = t("way.closed")
+			if !until.IsZero() {
+				b.Why = t("way.down", max(1, int((time.Until(until)+time.Minute-1)/time.Minute)))
+			}
 		}
 		if w.Outside {
 			b.Why = t("way.outside", money(lang)(w.Min), money(lang)(w.Max))

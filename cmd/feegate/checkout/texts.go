@@ -50,6 +50,7 @@ var texts = map[string]text{
 	"way.vnpay":     {"VNPAY: thẻ, tài khoản ngân hàng, mã QR", "VNPAY: card, bank account, QR code"},
 	"way.momo":      {"Ví MoMo", "MoMo wallet"},
 	"way.down":      {"Tạm thời không dùng được, thử lại sau %d phút", "Not available at the moment, try again in %d minutes"},
+	"way.closed":    {"Tạm thời không dùng được", "Not available at the moment"},
 	"way.outside":   {"Chỉ nhận từ %s đến %s mỗi lần", "Takes only %s to %s at a time"},
 
 	"waiting.title":   {"Đang chờ ngân hàng xác nhận", "Waiting for the bank to confirm"},
