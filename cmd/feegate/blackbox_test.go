@@ -249,18 +249,6 @@ func (b *box) signIn(name string) string {
 	return ""
 }
 
-// account is the first agency's account at a provider.
-func (b *box) account(provider string) string {
-	b.t.Helper()
-	for _, a := range b.ready.Accounts {
-		if a.Provider == provider {
-			return a.ID
-		}
-	}
-	b.t.Fatalf("no account at %s", provider)
-	return ""
-}
-
 // demoOrder is an order of the first agency, in the shape that a portal sends.
 func demoOrder(reference string, n, amount int) string {
 	return fmt.Sprintf(`{"reference":%q,"dossier_code":"H10.12-260310-%04d","procedure_code":"1.100001","agency_code":"H10.12","payer":{"name":"Nguyễn Văn A","identity_number":"079000000001"},

@@ -159,9 +159,13 @@ func (c *contract) check(r *http.Request, sent *capped, o *overheard) error {
 	if o.status == 0 {
 		o.status = http.StatusOK
 	}
+	headless := r.Method == http.MethodHead
+	if headless { // is GET without the body
+		r.Method = http.MethodGet
+	}
 	route, params, err := c.router.FindRoute(r)
 	if err != nil {
-		return c.checkElsewhere(r, o)
+		return c.checkElsewhere(r, o, headless)
 	}
 	r.Body = io.NopCloser(bytes.NewReader(sent.Bytes()))
 	in := &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: route,
@@ -173,23 +177,26 @@ func (c *contract) check(r *http.Request, sent *capped, o *overheard) error {
 		}
 	}
 	out := &openapi3filter.ResponseValidationInput{RequestValidationInput: in, Status: o.status, Header: o.Header(),
-		Options: &openapi3filter.Options{IncludeResponseStatus: true, ExcludeResponseBody: o.body.more}}
+		Options: &openapi3filter.Options{IncludeResponseStatus: true, ExcludeResponseBody: o.body.more || headless}}
 	out.SetBodyBytes(o.body.Bytes())
 	if err := openapi3filter.ValidateResponse(r.Context(), out); err != nil {
 		return fmt.Errorf("%w\n%s", err, o.body.Bytes())
+	}
+	if headless {
+		return nil
 	}
 	return c.checkProblem(route.Operation, o)
 }
 
 // checkElsewhere holds what is answered where the document has no call: a problem, or a provider's callback by a method of its own.
-func (c *contract) checkElsewhere(r *http.Request, o *overheard) error {
+func (c *contract) checkElsewhere(r *http.Request, o *overheard, headless bool) error {
 	if strings.HasPrefix(r.URL.Path, "/callbacks/") {
 		return nil
 	}
 	if o.status != http.StatusNotFound && o.status != http.StatusMethodNotAllowed {
 		return fmt.Errorf("the document has no such call")
 	}
-	if r.Method == http.MethodHead {
+	if headless {
 		return nil
 	}
 	var body any

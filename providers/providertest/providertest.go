@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -271,10 +270,4 @@ func verify(p providers.Provider, c providers.Callback) outcome {
 		return outcome{word: "not one notice"}
 	}
 	return outcome{word: wordOf(ns[0].Outcome, ns[0].Reason), amount: ns[0].Amount, notice: ns[0]}
-}
-
-// final says whether a word closes a payment.
-func final(word string) bool {
-	o, _, _ := strings.Cut(word, "/")
-	return providers.Outcome(o).Final()
 }

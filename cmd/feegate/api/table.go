@@ -49,6 +49,9 @@ func table[T any](c *gin.Context, items []T, next string) {
 }
 
 func columnsOf(t reflect.Type, prefix string, path []int) []column {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
 	var out []column
 	for i := range t.NumField() {
 		f := t.Field(i)

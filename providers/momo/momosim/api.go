@@ -25,8 +25,6 @@ type request struct {
 	digest  string // of the signed text: the same requestId with another one is another request
 }
 
-func (r request) lang() string { return r.fields["lang"] }
-
 // amount reads a whole number of đồng above 0.
 func (r request) amount() (vnd.Amount, bool) {
 	a, err := vnd.Parse(r.fields["amount"])
