@@ -57,7 +57,6 @@ const (
 	ProblemUnavailable      = "provider-unavailable"
 	ProblemOrderPartlyPaid  = "order-partly-paid"
 	ProblemAccountUnsuited  = "account-unsuited"
-	ProblemUnknownProcedure = "unknown-procedure"
 	ProblemPaymentState     = "payment-state"
 	ProblemRefundState      = "refund-state"
 	ProblemAvailableChanged = "available-changed"

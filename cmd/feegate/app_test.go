@@ -91,7 +91,7 @@ func newStreetOn(t *testing.T, db *sqlx.DB, service string) *street {
 	if s.app, err = newApp(t.Context(), s.own, keys, s.api, world.Now, slog.New(slog.NewJSONHandler(s.logs, nil))); err != nil {
 		t.Fatal(err)
 	}
-	front.Config.Handler = s.app.handler
+	front.Config.Handler = held(t, s.app.handler)
 	front.Start()
 	t.Cleanup(front.Close)
 	s.seed()

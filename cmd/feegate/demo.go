@@ -116,7 +116,7 @@ func (d *demoCommand) Run(i *invocation) (err error) {
 		return err
 	}
 	if past.State != "done" && past.State != "none" {
-		if err := d.past(i, db, a, accounts, simulator.url, clock.now()); err != nil {
+		if err := d.past(i, db, a, accounts, server.URL(localdb.Superuser, demoName), simulator.url, clock.now()); err != nil {
 			return err
 		}
 	}
@@ -127,7 +127,7 @@ func (d *demoCommand) Run(i *invocation) (err error) {
 	background := a.work(working, time.Second)
 	defer background.Wait()
 	defer cancel()
-	if err := writeWhole(d.ReadyFile, map[string]any{"api": public, "console": public, "simulator": simulator.url, "database_url": server.URL(migrations.ServiceRole, demoName),
+	if err := writeWhole(d.ReadyFile, map[string]any{"api": public, "console": public + "/console", "simulator": simulator.url, "database_url": server.URL(migrations.ServiceRole, demoName),
 		"api_key": secrets.APIKey, "case_key": secrets.CaseKey, "other_key": secrets.OtherKey, "reporting_key": secrets.Reporting, "users": secrets.Users, "accounts": accounts}); err != nil {
 		return err
 	}
@@ -162,7 +162,7 @@ func (d *demoCommand) tell(out io.Writer, public, simulator string, s demoSecret
 const demoName = "feegate"
 
 // past makes the demo's history, once for a folder; --empty has none.
-func (d *demoCommand) past(i *invocation, db *sqlx.DB, a *app, accounts []demoAccount, simulator string, now time.Time) error {
+func (d *demoCommand) past(i *invocation, db *sqlx.DB, a *app, accounts []demoAccount, owner, simulator string, now time.Time) error {
 	if d.Empty {
 		return writePast(d.DataDir, "none")
 	}
@@ -173,6 +173,9 @@ func (d *demoCommand) past(i *invocation, db *sqlx.DB, a *app, accounts []demoAc
 		return err
 	}
 	if err := makeHistory(i.ctx, db, a, accounts, simulator, now); err != nil {
+		return err
+	}
+	if err := analyse(i.ctx, owner); err != nil { // three months came in seconds: the planner must know before the first report
 		return err
 	}
 	return writePast(d.DataDir, "done")

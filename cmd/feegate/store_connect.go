@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"net/url"
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
@@ -17,8 +18,16 @@ const maxConnections = 40
 
 // connect opens the database; every statement with parameters is prepared once per connection and used again, which saves
 // a round trip and a plan each time.
-func connect(ctx context.Context, url string) (*sqlx.DB, error) {
-	connector, err := pq.NewConnector(url)
+func connect(ctx context.Context, raw string) (*sqlx.DB, error) {
+	address, err := url.Parse(raw)
+	if err != nil {
+		return nil, errors.New("the database's address cannot be read: it must look like postgres://user@host/name") // it may hold a password
+	}
+	if q := address.Query(); !q.Has("jit") {
+		q.Set("jit", "off") // compiling a report's plan takes longer than the report
+		address.RawQuery = q.Encode()
+	}
+	connector, err := pq.NewConnector(address.String())
 	if err != nil {
 		return nil, fmt.Errorf("the database's address cannot be read: %w", err)
 	}

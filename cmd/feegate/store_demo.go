@@ -46,6 +46,16 @@ func dropDatabase(ctx context.Context, adminURL, name string) error {
 	return errors.Join(err, db.Close())
 }
 
+// analyse brings the planner's statistics up to date, as the owner.
+func analyse(ctx context.Context, ownerURL string) error {
+	db, err := sqlx.ConnectContext(ctx, "postgres", ownerURL)
+	if err != nil {
+		return fmt.Errorf("the private PostgreSQL: %w", err)
+	}
+	_, err = db.ExecContext(ctx, `ANALYZE`)
+	return errors.Join(err, db.Close())
+}
+
 // seedRows fills in what is missing; running it again changes nothing.
 func seedRows(ctx context.Context, db *sqlx.DB, s demoSecrets, now time.Time) error {
 	type statement struct {

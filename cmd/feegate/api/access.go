@@ -39,7 +39,9 @@ func (s *server) mayAny(scopes []identity.Scope, roles ...identity.Role) gin.Han
 			allowed = append(slices.Clone(roles), identity.Auditor)
 		}
 		if slices.ContainsFunc(scopes, func(sc identity.Scope) bool { return sc != "" && p.HasScope(sc) }) || p.HasRole(allowed...) {
-			c.Next()
+			if err := s.contract.asked(c); err != nil {
+				s.refuse(c, err)
+			}
 			return
 		}
 		detail := "your roles do not allow this"

@@ -21,23 +21,6 @@ func (s *server) mountAdoption(v1 *gin.RouterGroup) {
 	v1.GET("/reports/adoption/evidence", may, s.adoptionEvidence)
 }
 
-// parameters refuses a query parameter that the call does not know, or gets twice: a typing error must not give another figure.
-func parameters(c *gin.Context, known ...string) error {
-	for name, values := range c.Request.URL.Query() {
-		found := false
-		for _, k := range known {
-			found = found || k == name
-		}
-		switch {
-		case !found:
-			return invalid(name, "is not a parameter of this call")
-		case len(values) > 1:
-			return invalid(name, "stands there twice")
-		}
-	}
-	return nil
-}
-
 func (s *server) question(c *gin.Context) (adoption.Question, error) {
 	p := principal(c)
 	if p.Kind == identity.KindClient && p.Mode != "live" {
@@ -50,9 +33,6 @@ func (s *server) question(c *gin.Context) (adoption.Question, error) {
 
 func (s *server) adoption(c *gin.Context) {
 	q, err := s.question(c)
-	if err == nil {
-		err = parameters(c, "from", "to", "as_of", "group_by")
-	}
 	if err != nil {
 		s.refuse(c, err)
 		return
@@ -62,7 +42,7 @@ func (s *server) adoption(c *gin.Context) {
 		s.refuse(c, err)
 		return
 	}
-	if !strings.HasSuffix(c.FullPath(), ".csv") && c.NegotiateFormat(gin.MIMEJSON, "text/csv") != "text/csv" {
+	if !strings.HasSuffix(c.FullPath(), ".csv") && !wantsTable(c) {
 		c.JSON(http.StatusOK, report)
 		return
 	}
@@ -77,9 +57,6 @@ func (s *server) adoption(c *gin.Context) {
 
 func (s *server) adoptionEvidence(c *gin.Context) {
 	q, err := s.question(c)
-	if err == nil {
-		err = parameters(c, "from", "to", "as_of", "group_by", "group", "figure", "bucket", "limit", "after")
-	}
 	if err != nil {
 		s.refuse(c, err)
 		return
@@ -90,10 +67,18 @@ func (s *server) adoptionEvidence(c *gin.Context) {
 		s.refuse(c, err)
 		return
 	}
-	list, err := s.Adoption.Evidence(c.Request.Context(), b)
+	lines, err := s.Adoption.Evidence(c.Request.Context(), b)
 	if err != nil {
 		s.refuse(c, err)
 		return
 	}
-	c.JSON(http.StatusOK, list)
+	if wantsTable(c) {
+		next := ""
+		if lines.Next != nil {
+			next = *lines.Next
+		}
+		table(c, lines.Items, next)
+		return
+	}
+	c.JSON(http.StatusOK, lines)
 }

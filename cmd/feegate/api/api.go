@@ -48,9 +48,10 @@ type Deps struct {
 
 type server struct {
 	Deps
-	metrics *metrics
-	known   *limiter // by key or person
-	unknown *limiter // by address
+	metrics  *metrics
+	contract *contract
+	known    *limiter // by key or person
+	unknown  *limiter // by address
 }
 
 // Limits of a request's body.
@@ -64,6 +65,10 @@ func New(d Deps) (http.Handler, error) {
 	gin.SetMode(gin.ReleaseMode)
 	s := &server{Deps: d, known: newLimiter(knownPerSecond, knownBurst), unknown: newLimiter(unknownPerSecond, unknownBurst)}
 	s.metrics = s.newMetrics()
+	var err error
+	if s.contract, err = theContract(); err != nil {
+		return nil, err
+	}
 	r := gin.New()
 	r.HandleMethodNotAllowed = true
 	r.RedirectTrailingSlash = false
@@ -81,6 +86,7 @@ func New(d Deps) (http.Handler, error) {
 	r.GET("/healthz", func(c *gin.Context) { c.JSON(http.StatusOK, gin.H{"status": "ok"}) })
 	r.GET("/readyz", s.readyz)
 	r.GET("/metrics", s.metrics.handler())
+	s.mountContract(r)
 	r.Any("/callbacks/:provider/:account", s.callback)
 	r.GET("/returns/:provider/:account", s.payerReturn)
 
@@ -94,6 +100,8 @@ func New(d Deps) (http.Handler, error) {
 	v1.GET("/events", s.may(identity.OrdersRead), s.listEvents)
 	v1.POST("/webhook-endpoints", s.may(identity.WebhooksWrite), s.createEndpoint)
 	v1.GET("/webhook-endpoints", s.may(identity.WebhooksWrite), s.listEndpoints)
+	v1.DELETE("/webhook-endpoints/:id", s.may(identity.WebhooksWrite), s.deleteEndpoint)
+	v1.POST("/webhook-endpoints/:id/rotate", s.may(identity.WebhooksWrite), s.rotateSecret)
 	v1.GET("/webhook-endpoints/:id/deliveries", s.may(identity.WebhooksWrite), s.listDeliveries)
 	v1.POST("/webhook-endpoints/:id/replay", s.may(identity.WebhooksWrite), s.replayEndpoint)
 	s.mountMoney(v1)
@@ -101,7 +109,7 @@ func New(d Deps) (http.Handler, error) {
 	s.mountReconciliation(v1)
 	s.mountCounter(v1)
 	s.mountAdoption(v1)
-	return r, nil
+	return heads{r}, nil
 }
 
 func noStore(c *gin.Context) { c.Header("Cache-Control", "no-store") }

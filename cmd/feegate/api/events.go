@@ -79,8 +79,45 @@ func (s *server) listEndpoints(c *gin.Context) {
 	c.JSON(http.StatusOK, gin.H{"items": append([]feed.Endpoint{}, items...), "next": nil})
 }
 
+func (s *server) deleteEndpoint(c *gin.Context) {
+	endpoint, err := id(c, "whe_")
+	if err == nil {
+		err = feedProblem(s.Endpoints.Delete(c.Request.Context(), caller(c).ClientID, endpoint))
+	}
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	s.audit(c, "webhook.deleted", endpoint)
+	c.Status(http.StatusNoContent)
+}
+
+// rotateSecret gives a new secret; the one before signs too for a day.
+func (s *server) rotateSecret(c *gin.Context) {
+	endpoint, err := id(c, "whe_")
+	if err == nil {
+		err = readOptional(c, &struct{}{})
+	}
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	secret, err := s.Endpoints.Rotate(c.Request.Context(), caller(c).ClientID, endpoint)
+	if err != nil {
+		s.refuse(c, feedProblem(err))
+		return
+	}
+	s.audit(c, "webhook.rotated", endpoint)
+	c.JSON(http.StatusOK, gin.H{"secret": secret}) // shown once
+}
+
 func (s *server) listDeliveries(c *gin.Context) {
-	limit, _, err := limits(c)
+	endpoint, err := id(c, "whe_")
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	limit, err := limitOf(c)
 	if err != nil {
 		s.refuse(c, err)
 		return
@@ -92,7 +129,7 @@ func (s *server) listDeliveries(c *gin.Context) {
 			return
 		}
 	}
-	items, err := s.Endpoints.Deliveries(c.Request.Context(), caller(c).ClientID, c.Param("id"), before, limit)
+	items, err := s.Endpoints.Deliveries(c.Request.Context(), caller(c).ClientID, endpoint, before, limit)
 	if err != nil {
 		s.refuse(c, feedProblem(err))
 		return
@@ -101,6 +138,11 @@ func (s *server) listDeliveries(c *gin.Context) {
 }
 
 func (s *server) replayEndpoint(c *gin.Context) {
+	endpoint, err := id(c, "whe_")
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
 	var in struct {
 		From int64 `json:"from"`
 	}
@@ -108,7 +150,7 @@ func (s *server) replayEndpoint(c *gin.Context) {
 		s.refuse(c, err)
 		return
 	}
-	if err := s.Endpoints.Replay(c.Request.Context(), caller(c).ClientID, c.Param("id"), in.From); err != nil {
+	if err := s.Endpoints.Replay(c.Request.Context(), caller(c).ClientID, endpoint, in.From); err != nil {
 		s.refuse(c, feedProblem(err))
 		return
 	}

@@ -71,7 +71,10 @@ func (s *server) admit(c *gin.Context, l *limiter, who string) bool {
 
 // throttle limits requests of callers who are not known, by address: sign-ins, and pages that a token opens.
 func (s *server) throttle(c *gin.Context) {
-	if s.admit(c, s.unknown, c.ClientIP()) {
-		c.Next()
+	if !s.admit(c, s.unknown, c.ClientIP()) {
+		return
+	}
+	if err := s.contract.asked(c); err != nil {
+		s.refuse(c, err)
 	}
 }

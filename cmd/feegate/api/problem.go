@@ -57,7 +57,6 @@ var problems = map[string]meaning{
 	gateway.ProblemUnavailable:       {http.StatusServiceUnavailable, "The provider is not available", "Đơn vị thanh toán tạm thời không phục vụ"},
 	gateway.ProblemOrderPartlyPaid:   {http.StatusConflict, "Money has been paid on the order", "Yêu cầu đã được thanh toán một phần"},
 	gateway.ProblemAccountUnsuited:   {http.StatusUnprocessableEntity, "No suitable account", "Không có tài khoản phù hợp"},
-	gateway.ProblemUnknownProcedure:  {http.StatusUnprocessableEntity, "The procedure is not known", "Thủ tục không có trong danh mục"},
 	gateway.ProblemPaymentState:      {http.StatusConflict, "The payment's state does not allow this", "Trạng thái giao dịch không cho phép"},
 	gateway.ProblemRefundState:       {http.StatusConflict, "The refund's state does not allow this", "Trạng thái hoàn tiền không cho phép"},
 	gateway.ProblemAvailableChanged:  {http.StatusPreconditionFailed, "Another amount is available", "Số tiền khả dụng đã thay đổi"},

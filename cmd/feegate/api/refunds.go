@@ -91,9 +91,6 @@ func (s *server) retryRefund(c *gin.Context) {
 
 func (s *server) listSurplus(c *gin.Context) {
 	limit, after, err := page(c)
-	if err == nil {
-		err = known(c, "agency_code", "limit", "after")
-	}
 	if err != nil {
 		s.refuse(c, err)
 		return
