@@ -120,6 +120,20 @@ func TestARefundFromRequestToPaidBack(t *testing.T) {
 	}
 }
 
+func TestARejectedRefundLeavesTheMoneyWhereItIs(t *testing.T) {
+	s := newStreet(t)
+	_, payment := s.paidByMoMo()
+	mai, lan := s.person("mai", []identity.Role{identity.Finance}), s.person("lan", []identity.Role{identity.Approver})
+	path := "/v1/payments/" + payment + "/refunds"
+	refund := s.ok(s.as(mai, http.MethodPost, path, "k1", asked(20000, 50000)), http.StatusAccepted)["id"].(string)
+	if v := s.ok(s.as(lan, http.MethodPost, "/v1/refunds/"+refund+"/reject", "", map[string]string{"note": "chưa đủ hồ sơ"}), http.StatusOK); v["status"] != "rejected" {
+		t.Errorf("%v", v)
+	}
+	if v := s.ok(s.call(http.MethodGet, "/v1/payments/"+payment, "", nil), http.StatusOK); v["refundable_amount"] != 50000.0 {
+		t.Errorf("%v", v)
+	}
+}
+
 func TestAnApprovedRefundIsSentByTheSweep(t *testing.T) {
 	s := newStreet(t)
 	_, payment := s.paidByMoMo()
@@ -240,10 +254,14 @@ func TestSurplusOverHTTP(t *testing.T) {
 	s.problem(s.as(lan, http.MethodPost, apply, "", map[string]any{"order_id": target, "amount": 50000}), 403, "forbidden")
 	s.problem(s.as(mai, http.MethodPost, apply, "", map[string]any{"order_id": target, "amount": 50001}), 422, "invalid")
 	s.problem(s.as(mai, http.MethodPost, apply, "", map[string]any{"order_id": target}), 422, "invalid")
+	idle := s.ok(s.as(mai, http.MethodPost, apply, "", map[string]any{"order_id": target, "amount": 1}), http.StatusCreated)["id"].(string)
+	if v := s.ok(s.as(lan, http.MethodPost, "/v1/surplus/applications/"+idle+"/reject", "", nil), http.StatusOK); v["status"] != "rejected" {
+		t.Errorf("%v", v)
+	}
 	made := s.ok(s.as(mai, http.MethodPost, apply, "", map[string]any{"order_id": target, "amount": 50000, "note": "cùng hồ sơ"}), http.StatusCreated)
 	id, _ := made["id"].(string)
 	v := s.ok(s.as(lan, http.MethodGet, "/v1/surplus", "", nil), http.StatusOK)
-	if item := v["items"].([]any)[0].(map[string]any); item["available_amount"] != 0.0 || len(item["applications"].([]any)) != 1 {
+	if item := v["items"].([]any)[0].(map[string]any); item["available_amount"] != 0.0 || len(item["applications"].([]any)) != 2 {
 		t.Errorf("%v", item)
 	}
 	s.problem(s.as(lan, http.MethodPost, "/v1/surplus/applications/sap_nobody/approve", "", nil), 404, "not-found")

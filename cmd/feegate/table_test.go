@@ -105,6 +105,12 @@ func TestAnEndpointIsRotatedAndTakenAway(t *testing.T) {
 	if rotated["secret"] == made["secret"] || !strings.HasPrefix(rotated["secret"].(string), "whsec_") {
 		t.Errorf("%v after %v", rotated, made)
 	}
+	if r := s.call(http.MethodPost, path+"/replay", "", `{"from":1}`); r.status != http.StatusAccepted {
+		t.Errorf("replay: %d %s", r.status, r.body)
+	}
+	if items := s.ok(s.call(http.MethodGet, path+"/deliveries?limit=5", "", nil), http.StatusOK)["items"].([]any); len(items) != 0 {
+		t.Errorf("nothing was delivered yet: %v", items)
+	}
 	for _, c := range []struct{ method, path string }{{http.MethodDelete, path}, {http.MethodPost, path + "/rotate"}} {
 		if r := s.as("fgk_test_other", c.method, c.path, "", nil); r.status != http.StatusNotFound {
 			t.Errorf("another client, %s: %d %s", c.method, r.status, r.body)

@@ -256,6 +256,14 @@ func TestTheDocumentIsServed(t *testing.T) {
 			t.Errorf("a link to %s, which is not there", m[1])
 		}
 	}
+	for _, tag := range []string{"strong", "code", "p", "table", "article", "ol", "li"} {
+		if open, shut := strings.Count(page, "<"+tag+">")+strings.Count(page, "<"+tag+" "), strings.Count(page, "</"+tag+">"); open != shut {
+			t.Errorf("%s is opened %d times and closed %d times", tag, open, shut)
+		}
+	}
+	if !strings.Contains(page, "<strong>503 <code>provider-unavailable</code></strong>: nothing was taken") {
+		t.Error("bold over code is not bold")
+	}
 	if m := regexp.MustCompile(`(?i)<script|src=|href="https?:|url\(|@import`).FindString(page); m != "" {
 		t.Errorf("the page asks for more: %s", m)
 	}

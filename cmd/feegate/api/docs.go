@@ -19,6 +19,7 @@ type docsPage struct {
 	Intro          template.HTML
 	Tags           []docsTag
 	Problems       []docsProblem
+	Problem        string // an example
 	Schemas        []docsSchema
 }
 
@@ -75,6 +76,7 @@ func (d *contract) docs() *docsPage {
 	for _, tag := range sequence(value(d.root, "tags")) {
 		p.Tags = append(p.Tags, d.docsTag(mapping(tag)))
 	}
+	p.Problem = pretty(value(at(d.root, "components", "responses", "Problem", "content", "application/problem+json"), "example"), "")
 	for _, item := range at(d.root, "x-problems", "types") {
 		name, v := fmt.Sprint(item.Key), mapping(item.Value)
 		m := problems[name]
@@ -116,6 +118,11 @@ func (d *contract) docsCall(path, method string, item, op yaml.MapSlice) docsCal
 	for _, a := range at(op, "responses") {
 		r := d.resolve(mapping(a.Value))
 		answer := docsAnswer{Status: fmt.Sprint(a.Key), Text: prose(text(r, "description")), Contents: d.contents(r)}
+		for i := range answer.Contents {
+			if answer.Status == "default" { // the same everywhere, and shown once
+				answer.Contents[i].Example = ""
+			}
+		}
 		for _, h := range at(r, "headers") {
 			answer.Headers = append(answer.Headers, fmt.Sprint(h.Key))
 		}
@@ -259,6 +266,7 @@ func prose(s string) template.HTML {
 // inline escapes a text and sets what stands in backticks as code, between double asterisks as bold.
 func inline(s string) string {
 	var b strings.Builder
+	bold := false // it may stretch over code
 	for i, part := range strings.Split(s, "`") {
 		if i%2 == 1 {
 			b.WriteString("<code>" + template.HTMLEscapeString(part) + "</code>")
@@ -266,7 +274,8 @@ func inline(s string) string {
 		}
 		for j, piece := range strings.Split(part, "**") {
 			if j > 0 {
-				b.WriteString([]string{"</strong>", "<strong>"}[j%2])
+				bold = !bold
+				b.WriteString(map[bool]string{true: "<strong>", false: "</strong>"}[bold])
 			}
 			b.WriteString(template.HTMLEscapeString(piece))
 		}
