@@ -42,8 +42,7 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 	breakers := breaker.New(breaker.Settings{Notify: func(account string, op providers.Operation, from, to string) {
 		log.Warn("breaker", "account", account, "operation", string(op), "from", from, "to", to)
 	}})
-	registry := providers.NewRegistry(vnpay.Registration(), momo.Registration())
-	accounts := account.NewStore(db, keys, registry, publicURL, now, breakers.Client)
+	accounts := account.NewStore(db, keys, registry(), publicURL, now, breakers.Client)
 	g := gateway.New(db, accounts, keys, publicURL, now)
 	g.AskBefore(func(accountID string) bool {
 		_, down := checkoutDown(breakers, accountID)
@@ -84,6 +83,11 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 	desk.Mount(mux)
 	return &app{handler: mux, gateway: g, accounts: accounts, people: people, log: log,
 		feeding: []func(context.Context) error{feed.NewSequencer(db, log).Run, feed.NewDeliverer(db, keys, now, log, options).Run}}, nil
+}
+
+// registry is every provider that this program speaks to.
+func registry() providers.Registry {
+	return providers.NewRegistry(vnpay.Registration(), momo.Registration())
 }
 
 // checkoutDown says until when no payment can be started at an account, no time where a person must open it again; false: one can.

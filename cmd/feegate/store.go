@@ -29,3 +29,11 @@ func (s *store) pageOf(ctx context.Context, accountID, reference string) (string
 	}
 	return s.gateway.CheckoutURL(order)
 }
+
+// superuser reports whether the connection may do everything, which the service must not.
+func superuser(ctx context.Context, db *sqlx.DB) (bool, error) {
+	var is bool
+	err := db.GetContext(ctx, &is, `SELECT rolsuper OR pg_has_role(current_user, (SELECT tableowner FROM pg_tables WHERE schemaname = 'public' AND tablename = 'moves'), 'MEMBER')
+		FROM pg_roles WHERE rolname = current_user`)
+	return is, err
+}

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
@@ -61,14 +62,16 @@ func NewKeys(name string) (*Keys, error) {
 	if err != nil {
 		return nil, fmt.Errorf("master key: %w", err)
 	}
-	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	file, err := os.CreateTemp(filepath.Dir(name), ".master-key-*") // mode 0600; seen under its name only when whole
 	if err != nil {
 		return nil, fmt.Errorf("master key: %w", err)
 	}
-	if _, err := file.Write(raw); err != nil {
-		return nil, errors.Join(fmt.Errorf("master key: %w", err), file.Close())
+	defer func() { _ = os.Remove(file.Name()) }()
+	_, err = file.Write(raw)
+	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return nil, fmt.Errorf("master key: %w", err)
 	}
-	if err := errors.Join(file.Sync(), file.Close()); err != nil {
+	if err := os.Link(file.Name(), name); err != nil { // unlike a rename, never over another
 		return nil, fmt.Errorf("master key: %w", err)
 	}
 	return open(f)
