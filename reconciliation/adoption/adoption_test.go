@@ -56,8 +56,8 @@ func asked(prefix, groupBy string) Question {
 }
 
 func (d dice) span() *span {
-	from := epoch.AddDate(0, 0, d.n(0, 50))
-	return &span{asOf: d.at(), from: from, to: from.AddDate(0, 0, d.n(1, 60))}
+	from := epoch.AddDate(0, 0, d.n(0, 40))
+	return &span{asOf: d.at().AddDate(0, 0, d.n(0, 40)), from: from, to: from.AddDate(0, 0, d.n(5, 60))}
 }
 
 // Whatever happened, the database counts what the definition says, in every grouping, and the groups add up to the total.

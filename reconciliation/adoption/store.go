@@ -13,6 +13,9 @@ import (
 // facts is the definition OPR-1 as rows: $1 as_of, $2 and $3 the period [from, to), $4 the agencies that the asker is limited
 // to (none: all). It begins with the dossiers that have anything in the period and takes in all their orders and payments, also
 // those outside it: a dossier is judged by all its units and belongs to the period of its last.
+//
+// MATERIALIZED fences what must be computed once: on tables that were never analysed (just loaded) the planner takes every step
+// for a few rows, and would compute the next for each of them.
 const facts = `
 WITH cand AS MATERIALIZED (
 	SELECT o.source_system, o.dossier_code FROM payments p JOIN allocations a ON a.payment_id = p.id JOIN orders o ON o.id = a.order_id
@@ -28,7 +31,7 @@ ord AS MATERIALIZED (
 	FROM cand JOIN orders o USING (source_system, dossier_code) WHERE o.mode = 'live' AND o.created_at <= $1),
 given AS MATERIALIZED (
 	SELECT a.order_id, a.payment_id, a.amount::bigint, ord.amount AS due FROM ord JOIN allocations a ON a.order_id = ord.id WHERE a.recorded_at <= $1),
-pair AS ( -- a refund comes off the allocation to its own order, or off the payment's first where it has none to that order
+pair AS MATERIALIZED ( -- a refund comes off the allocation to its own order, or off the payment's first where it has none to that order
 	SELECT order_id, payment_id, max(due) AS due, sum(amount)::bigint AS gross, sum(back)::bigint AS back FROM (
 		SELECT order_id, payment_id, due, amount, 0 AS back FROM given
 		UNION ALL SELECT coalesce(
@@ -49,7 +52,7 @@ step AS (
 	SELECT *, sum(gross) OVER (PARTITION BY order_id ORDER BY paid_at, payment_id) AS running,
 		row_number() OVER (PARTITION BY order_id ORDER BY gross DESC, paid_at, payment_id) AS size
 	FROM paid WHERE net > 0),
-summed AS (
+summed AS MATERIALIZED (
 	SELECT s.order_id, s.due, sum(s.net)::bigint AS net, sum(s.gross)::bigint AS gross,
 		coalesce(min(s.paid_at) FILTER (WHERE s.running >= s.due), max(s.paid_at)) AS unit_at,
 		bool_or(s.evidence = 'disputed') AS disputed, bool_or(s.channel = 'qr_counter_self') AS at_counter, bool_and(s.bank_proven) AS bank_proven,
@@ -63,7 +66,7 @@ summed AS (
 	FROM step s GROUP BY s.order_id, s.due),
 unit AS MATERIALIZED ( -- what is left of an order of several kinds is theirs in the proportion of its lines, the rest of the division lệ phí's
 	SELECT u.*, o.source_system, o.dossier_code, o.agency_code, o.procedure_code, k.phi, k.nvtc, u.net - k.phi - k.nvtc AS le_phi
-	FROM summed u JOIN ord o ON o.id = u.order_id, LATERAL (
+	FROM summed u JOIN orders o ON o.id = u.order_id, LATERAL (
 		SELECT CASE WHEN o.kinds = '{phi}' THEN u.net WHEN NOT 'phi' = ANY (o.kinds) THEN 0 ELSE
 				(SELECT div(u.net::numeric * coalesce(sum(l.net::bigint), 0), u.due) FROM order_lines l WHERE l.order_id = u.order_id AND l.kind = 'phi') END::bigint AS phi,
 			CASE WHEN o.kinds = '{nvtc}' THEN u.net WHEN NOT 'nvtc' = ANY (o.kinds) THEN 0 ELSE
@@ -105,7 +108,7 @@ every AS (
 		FROM (SELECT order_id, max(paid_at) AS at, (array_agg(provider ORDER BY gross DESC, paid_at, payment_id))[1] AS provider,
 			(array_agg(channel ORDER BY gross DESC, paid_at, payment_id))[1] AS channel FROM paid WHERE order_id IN (SELECT order_id FROM paid WHERE net = 0)
 			GROUP BY order_id HAVING max(net) = 0) g
-		JOIN ord o ON o.id = g.order_id
+		JOIN orders o ON o.id = g.order_id
 	UNION ALL SELECT 'exempt', o.id, o.source_system, o.dossier_code, o.agency_code, o.procedure_code, o.created_at, NULL, NULL, NULL, 0, 0, 0, 0, false, false, false,
 		false, 0, false, false, false, false
 		FROM orders o WHERE o.amount = 0 AND o.mode = 'live' AND o.created_at <= $1 AND o.created_at >= $2 AND o.created_at < $3
