@@ -86,10 +86,19 @@ func (d *Dossier) validate(code string, now time.Time) error {
 	return nil
 }
 
+// stored is a time as the database keeps it: it would round what is finer, and the same telling would look like another.
+func stored(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	kept := t.Truncate(time.Microsecond)
+	return &kept
+}
+
 // same reports whether the telling repeats what is known.
 func (v *DossierView) same(d *Dossier) bool {
 	at := func(a, b *time.Time) bool {
-		return (a == nil) == (b == nil) && (a == nil || a.Equal(b.Truncate(time.Microsecond)))
+		return (a == nil) == (b == nil) && (a == nil || a.Equal(*b))
 	}
 	due := (v.AmountDue == nil) == (d.AmountDue == nil) && (d.AmountDue == nil || *v.AmountDue == *d.AmountDue)
 	return due && v.Status == d.Status && v.ProcedureCode == d.ProcedureCode && v.AgencyCode == d.AgencyCode && v.ReceivedOn == d.ReceivedOn &&

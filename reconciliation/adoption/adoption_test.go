@@ -1,7 +1,6 @@
 package adoption
 
 import (
-	"flag"
 	"fmt"
 	"maps"
 	"testing"
@@ -50,6 +49,24 @@ func newWorlds(t *testing.T) *worlds {
 	return x
 }
 
+// enough: each world costs a dozen statements, and rapid asks for 100.
+const enough = 30
+
+func (x *worlds) check(t *testing.T, property func(*rapid.T)) {
+	done := 0
+	rapid.Check(t, func(t *rapid.T) {
+		if done++; done > enough {
+			return
+		}
+		defer func() {
+			if t.Failed() { // rapid runs what failed again
+				done = 0
+			}
+		}()
+		property(t)
+	})
+}
+
 func (x *worlds) prefix() string { x.n++; return fmt.Sprintf("w%d-", x.n) }
 
 func asked(prefix, groupBy string) Question {
@@ -64,7 +81,7 @@ func (d dice) span() *span {
 // Whatever happened, the database counts what the definition says, in every grouping, and the groups add up to the total.
 func TestTheFiguresAreTheDefinitions(t *testing.T) {
 	x := newWorlds(t)
-	rapid.Check(t, func(t *rapid.T) {
+	x.check(t, func(t *rapid.T) {
 		prefix := x.prefix()
 		d := throw(t)
 		w, s := aWorld(d, prefix), d.span()
@@ -92,7 +109,7 @@ func TestTheFiguresAreTheDefinitions(t *testing.T) {
 // The list behind any figure of any group adds up to it, page by page.
 func TestEveryListAddsUpToItsFigure(t *testing.T) {
 	x := newWorlds(t)
-	rapid.Check(t, func(t *rapid.T) {
+	x.check(t, func(t *rapid.T) {
 		d, prefix := throw(t), x.prefix()
 		w := aWorld(d, prefix)
 		s := d.span()
@@ -134,7 +151,7 @@ func TestEveryListAddsUpToItsFigure(t *testing.T) {
 // What is recorded later changes no answer as of earlier.
 func TestAnAnswerAsOfATimeStays(t *testing.T) {
 	x := newWorlds(t)
-	rapid.Check(t, func(t *rapid.T) {
+	x.check(t, func(t *rapid.T) {
 		before, after := x.prefix(), x.prefix()
 		d := throw(t)
 		seed := aWorld(d, before)
@@ -151,7 +168,7 @@ func TestAnAnswerAsOfATimeStays(t *testing.T) {
 // Paying an order in more parts, in whatever way, never raises the headline, and what tests did is in no figure.
 func TestSplittingAPaymentGainsNothing(t *testing.T) {
 	x := newWorlds(t)
-	rapid.Check(t, func(t *rapid.T) {
+	x.check(t, func(t *rapid.T) {
 		d, whole, parted, trial := throw(t), x.prefix(), x.prefix(), x.prefix()
 		w := aWorld(d, whole)
 		w.refunds = nil
@@ -173,12 +190,4 @@ func TestSplittingAPaymentGainsNothing(t *testing.T) {
 			t.Fatalf("of tests: %v", got)
 		}
 	})
-}
-
-// TestMain asks for fewer worlds than rapid's 100: each costs a dozen statements. -rapid.checks asks for more.
-func TestMain(m *testing.M) {
-	if err := flag.Set("rapid.checks", "30"); err != nil {
-		panic(err)
-	}
-	m.Run()
 }
