@@ -86,14 +86,13 @@ func (d *Dossier) validate(code string, now time.Time) error {
 	return nil
 }
 
-// storable cuts the times to what the database keeps, which would round them otherwise: a repeated telling must not look new.
-func (d *Dossier) storable() {
-	for _, t := range []**time.Time{&d.StartedAt, &d.ClosedAt} {
-		if *t != nil {
-			cut := (*t).Truncate(time.Microsecond)
-			*t = &cut
-		}
+// stored is a time as the database keeps it: it would round what is finer, and the same telling would look like another.
+func stored(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
 	}
+	kept := t.Truncate(time.Microsecond)
+	return &kept
 }
 
 // same reports whether the telling repeats what is known.

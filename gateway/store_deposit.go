@@ -17,6 +17,7 @@ func (g *Gateway) RecordDeposit(ctx context.Context, c Caller, in NewDeposit) (v
 	if err := in.validate(g.now()); err != nil {
 		return nil, false, err
 	}
+	in.DepositedAt = stored(in.DepositedAt)
 	for range 2 {
 		if view, err = g.slip(ctx, c, &in); err != nil || view != nil {
 			return view, true, err

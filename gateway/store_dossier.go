@@ -13,7 +13,7 @@ func (g *Gateway) PutDossier(ctx context.Context, c Caller, code string, d Dossi
 	if err := d.validate(code, g.now()); err != nil {
 		return nil, false, err
 	}
-	d.storable()
+	d.StartedAt, d.ClosedAt = stored(d.StartedAt), stored(d.ClosedAt)
 	for range 3 {
 		known, err := g.dossier(ctx, c.SourceSystem, code)
 		if err != nil {

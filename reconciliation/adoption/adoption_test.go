@@ -49,6 +49,24 @@ func newWorlds(t *testing.T) *worlds {
 	return x
 }
 
+// enough: each world costs a dozen statements, and rapid asks for 100.
+const enough = 30
+
+func (x *worlds) check(t *testing.T, property func(*rapid.T)) {
+	done := 0
+	rapid.Check(t, func(t *rapid.T) {
+		if done++; done > enough {
+			return
+		}
+		defer func() {
+			if t.Failed() { // rapid runs what failed again
+				done = 0
+			}
+		}()
+		property(t)
+	})
+}
+
 func (x *worlds) prefix() string { x.n++; return fmt.Sprintf("w%d-", x.n) }
 
 func asked(prefix, groupBy string) Question {
@@ -63,7 +81,7 @@ func (d dice) span() *span {
 // Whatever happened, the database counts what the definition says, in every grouping, and the groups add up to the total.
 func TestTheFiguresAreTheDefinitions(t *testing.T) {
 	x := newWorlds(t)
-	inWorlds(t, 30, func(t *rapid.T) {
+	x.check(t, func(t *rapid.T) {
 		prefix := x.prefix()
 		d := throw(t)
 		w, s := aWorld(d, prefix), d.span()
@@ -91,7 +109,7 @@ func TestTheFiguresAreTheDefinitions(t *testing.T) {
 // The list behind any figure of any group adds up to it, page by page.
 func TestEveryListAddsUpToItsFigure(t *testing.T) {
 	x := newWorlds(t)
-	inWorlds(t, 30, func(t *rapid.T) {
+	x.check(t, func(t *rapid.T) {
 		d, prefix := throw(t), x.prefix()
 		w := aWorld(d, prefix)
 		s := d.span()
@@ -133,7 +151,7 @@ func TestEveryListAddsUpToItsFigure(t *testing.T) {
 // What is recorded later changes no answer as of earlier.
 func TestAnAnswerAsOfATimeStays(t *testing.T) {
 	x := newWorlds(t)
-	inWorlds(t, 30, func(t *rapid.T) {
+	x.check(t, func(t *rapid.T) {
 		before, after := x.prefix(), x.prefix()
 		d := throw(t)
 		seed := aWorld(d, before)
@@ -150,7 +168,7 @@ func TestAnAnswerAsOfATimeStays(t *testing.T) {
 // Paying an order in more parts, in whatever way, never raises the headline, and what tests did is in no figure.
 func TestSplittingAPaymentGainsNothing(t *testing.T) {
 	x := newWorlds(t)
-	inWorlds(t, 30, func(t *rapid.T) {
+	x.check(t, func(t *rapid.T) {
 		d, whole, parted, trial := throw(t), x.prefix(), x.prefix(), x.prefix()
 		w := aWorld(d, whole)
 		w.refunds = nil
@@ -171,19 +189,5 @@ func TestSplittingAPaymentGainsNothing(t *testing.T) {
 		if got := counts(t, x.reporter, asked(trial, ""), s)[total]; len(got) != 0 {
 			t.Fatalf("of tests: %v", got)
 		}
-	})
-}
-
-// inWorlds checks a property in so many random worlds, each of which costs a dozen statements; the rest of rapid's rounds have
-// nothing to do. A broken one is looked at again, to be made small.
-func inWorlds(t *testing.T, n int, property func(*rapid.T)) {
-	t.Helper()
-	run, broken := 0, false
-	rapid.Check(t, func(rt *rapid.T) {
-		if run++; run > n && !broken {
-			return
-		}
-		defer func() { broken = broken || rt.Failed() }()
-		property(rt)
 	})
 }
