@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/jmoiron/sqlx"
+	"golang.org/x/sync/errgroup"
 
 	"feegate/gateway"
 	"feegate/gateway/account"
@@ -138,16 +139,23 @@ func (r *Reconciler) Settlement(ctx context.Context, f File) (*Import, error) {
 
 // Settlements imports several files, each as by itself, and matches all their days together at the end: the same answer, sooner.
 func (r *Reconciler) Settlements(ctx context.Context, files []File) ([]*Import, error) {
-	imports := make([]*Import, 0, len(files))
-	days := make([]accountDay, 0, len(files))
-	for _, f := range files {
-		imp, err := r.take(ctx, f)
-		if err != nil {
-			return imports, fmt.Errorf("settlement file of %s for %s: %w", f.AccountID, f.Date, err)
-		}
-		if imports = append(imports, imp); !f.DryRun {
+	imports := make([]*Import, len(files))
+	var days []accountDay
+	taking, together := errgroup.WithContext(ctx)
+	taking.SetLimit(4)
+	for n, f := range files {
+		if !f.DryRun {
 			days = append(days, accountDay{f.AccountID, f.Date})
 		}
+		taking.Go(func() (err error) {
+			if imports[n], err = r.take(together, f); err != nil {
+				err = fmt.Errorf("settlement file of %s for %s: %w", f.AccountID, f.Date, err)
+			}
+			return err
+		})
+	}
+	if err := taking.Wait(); err != nil {
+		return nil, err
 	}
 	return imports, r.matchAll(ctx, days)
 }
