@@ -21,7 +21,7 @@ func (s *server) mountMoney(v1 *gin.RouterGroup) {
 	v1.GET("/orders/:id/receipts", s.may(identity.OrdersRead, identity.Finance, identity.Approver), s.listReceipts)
 
 	v1.POST("/payments/:id/refunds", s.may(identity.RefundsRequest, identity.Finance), s.requestRefund)
-	v1.GET("/refunds/:id", s.mayAny([]identity.Scope{identity.OrdersRead, identity.RefundsRequest}, identity.Finance, identity.Approver), s.getRefund)
+	v1.GET("/refunds/:id", s.mayAny([]identity.Scope{identity.OrdersRead, identity.RefundsRequest}, identity.Finance, identity.Approver), show(s, "rfd_", s.Gateway.Refund))
 	v1.POST("/refunds/:id/approve", s.may("", identity.Approver), s.decideRefund(s.Gateway.ApproveRefund))
 	v1.POST("/refunds/:id/reject", s.may("", identity.Approver), s.decideRefund(s.Gateway.RejectRefund))
 	v1.POST("/refunds/:id/retry", s.may("", identity.Approver), s.retryRefund)

@@ -2,7 +2,6 @@ package api
 
 import (
 	"errors"
-	"net/http"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -44,34 +43,6 @@ func answer(c *gin.Context, a gateway.Answer) {
 		c.Header("Idempotency-Replayed", "true")
 	}
 	c.Data(a.Status, "application/json", a.Body)
-}
-
-func (s *server) getOrder(c *gin.Context) {
-	order, err := id(c, "ord_")
-	if err != nil {
-		s.refuse(c, err)
-		return
-	}
-	v, err := s.Gateway.Order(c.Request.Context(), caller(c), order)
-	if err != nil {
-		s.refuse(c, err)
-		return
-	}
-	c.JSON(http.StatusOK, v)
-}
-
-func (s *server) getPayment(c *gin.Context) {
-	payment, err := id(c, "pay_")
-	if err != nil {
-		s.refuse(c, err)
-		return
-	}
-	v, err := s.Gateway.Payment(c.Request.Context(), caller(c), payment)
-	if err != nil {
-		s.refuse(c, err)
-		return
-	}
-	c.JSON(http.StatusOK, v)
 }
 
 func (s *server) startPayment(c *gin.Context) {

@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -128,4 +129,21 @@ func id(c *gin.Context, prefix string) (string, error) {
 		return "", &gateway.Problem{Name: gateway.ProblemNotFound, Detail: "there is no such object"}
 	}
 	return v, nil
+}
+
+// show answers with one object, by the id in the address, as far as the caller may see it.
+func show[T any](s *server, prefix string, get func(context.Context, gateway.Caller, string) (T, error)) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		name, err := id(c, prefix)
+		if err != nil {
+			s.refuse(c, err)
+			return
+		}
+		v, err := get(c.Request.Context(), caller(c), name)
+		if err != nil {
+			s.refuse(c, err)
+			return
+		}
+		c.JSON(http.StatusOK, v)
+	}
 }

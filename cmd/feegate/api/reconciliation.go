@@ -19,11 +19,11 @@ func (s *server) mountReconciliation(v1 *gin.RouterGroup) {
 	work, read, decide := s.may("", identity.Finance), s.may("", identity.Finance, identity.Approver), s.may("", identity.Approver)
 	v1.POST("/settlements", work, s.importSettlement)
 	v1.GET("/imports", read, s.listImports)
-	v1.GET("/imports/:id", read, s.getImport)
+	v1.GET("/imports/:id", read, show(s, "imp_", s.Reconciler.Import))
 	v1.POST("/reconciliations", work, s.reconcile)
 	v1.GET("/reconciliations/:date", read, s.getDay)
 	v1.GET("/discrepancies", read, s.listDiscrepancies)
-	v1.GET("/discrepancies/:id", read, s.getDiscrepancy)
+	v1.GET("/discrepancies/:id", read, show(s, "dis_", s.Reconciler.Discrepancy))
 	v1.POST("/discrepancies/:id/resolutions", work, s.resolve)
 	v1.POST("/discrepancies/:id/resolutions/:n/approve", decide, func(c *gin.Context) { s.decideResolution(c, true) })
 	v1.POST("/discrepancies/:id/resolutions/:n/reject", decide, func(c *gin.Context) { s.decideResolution(c, false) })
@@ -54,20 +54,6 @@ func (s *server) listImports(c *gin.Context) {
 		return
 	}
 	list(c, items, next)
-}
-
-func (s *server) getImport(c *gin.Context) {
-	name, err := id(c, "imp_")
-	if err != nil {
-		s.refuse(c, err)
-		return
-	}
-	imp, err := s.Reconciler.Import(c.Request.Context(), caller(c), name)
-	if err != nil {
-		s.refuse(c, err)
-		return
-	}
-	c.JSON(http.StatusOK, imp)
 }
 
 // reconcile matches a day again.
@@ -110,20 +96,6 @@ func (s *server) listDiscrepancies(c *gin.Context) {
 		return
 	}
 	list(c, items, next)
-}
-
-func (s *server) getDiscrepancy(c *gin.Context) {
-	name, err := id(c, "dis_")
-	if err != nil {
-		s.refuse(c, err)
-		return
-	}
-	d, err := s.Reconciler.Discrepancy(c.Request.Context(), caller(c), name)
-	if err != nil {
-		s.refuse(c, err)
-		return
-	}
-	c.JSON(http.StatusOK, d)
 }
 
 func (s *server) resolve(c *gin.Context) {

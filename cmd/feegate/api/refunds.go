@@ -29,20 +29,6 @@ func (s *server) requestRefund(c *gin.Context) {
 	answer(c, a)
 }
 
-func (s *server) getRefund(c *gin.Context) {
-	refund, err := id(c, "rfd_")
-	if err != nil {
-		s.refuse(c, err)
-		return
-	}
-	v, err := s.Gateway.Refund(c.Request.Context(), caller(c), refund)
-	if err != nil {
-		s.refuse(c, err)
-		return
-	}
-	c.JSON(http.StatusOK, v)
-}
-
 // maxNote is how much a person may say about a decision.
 const maxNote = 500
 
