@@ -194,6 +194,16 @@ func TestPostgresRestartsDuringPayments(t *testing.T) {
 }
 
 func TestKilledDuringPaymentsNothingIsLostOrDoubled(t *testing.T) {
+	endedDuringPayments(t, (*box).kill)
+}
+
+func TestStoppedDuringPaymentsNothingIsLostOrDoubled(t *testing.T) {
+	endedDuringPayments(t, (*box).stop)
+}
+
+// endedDuringPayments ends the program in the middle of payments, starts it again, and holds the record against the truth.
+func endedDuringPayments(t *testing.T, end func(*box)) {
+	t.Helper()
 	free := func() string {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -206,7 +216,7 @@ func TestKilledDuringPaymentsNothingIsLostOrDoubled(t *testing.T) {
 	b := openBox(t, args...)
 	const n = 90
 	payer{b.ready.API, b.ready.Simulator, b.ready.APIKey}.payAll(t, n, func() {
-		b.kill()
+		end(b)
 		b.start(args...)
 		// A call that died in flight is answered from what stands, once it cannot be alive any more.
 		get[map[string]any](b, http.StatusOK, "", http.MethodPost, "/control/clock", map[string]string{"advance": "2m"})
