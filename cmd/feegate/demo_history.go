@@ -250,34 +250,68 @@ func (h *history) payAtCounter(past *gateway.PastOrder, at time.Time, amount vnd
 	past.Counter = append(past.Counter, gateway.PastCounter{Caller: gateway.Caller{ClientID: "cli_case", SourceSystem: "province", Mode: "live", Actor: "key_case"}, At: taken.Add(time.Minute), Money: money})
 }
 
-// settle imports every day's files as they came the next morning. On a few days they do not agree with us, as it happens.
+// dayFiles is one day's files as they came the next morning.
+type dayFiles struct {
+	at    time.Time
+	files []reconciliation.File
+}
+
+// settle imports every day's files as they came the next morning; the next day's are fetched meanwhile. On a few days they do
+// not agree with us, as it happens.
 func (h *history) settle(ctx context.Context, db *sqlx.DB, a *app, simulator string, today time.Time) error {
-	spoilt := map[int]string{64: "&lose=1", 50: "&alter=1", 37: "&invent=1", 22: "&double=1", 9: "&lose=1", 3: "&alter=1&invent=1"}
-	for back := historyDays; back >= 2; back-- {
-		date := today.AddDate(0, 0, -back)
-		day := date.Format(time.DateOnly)
-		morning := date.AddDate(0, 0, 1).Add(7*time.Hour + 20*time.Minute)
-		r := reconciliation.New(db, a.accounts, a.gateway, func() time.Time { return morning })
-		var files []reconciliation.File
-		for n, account := range demoAccounts() {
-			if h.sums[day][account.ID] == 0 {
-				continue
-			}
-			extra := ""
-			if n == 0 && h.sums[day][account.ID] > 3 {
-				extra = spoilt[back]
-			}
-			file, err := fetch(ctx, simulator+"/control/"+account.Provider+"/settlement?account="+url.QueryEscape(account.terminal())+"&date="+day+"&seed=7"+extra)
+	mornings := make(chan dayFiles, 2)
+	both, ctx := errgroup.WithContext(ctx)
+	both.Go(func() error {
+		defer close(mornings)
+		for back := historyDays; back >= 2; back-- {
+			m, err := h.morning(ctx, simulator, today.AddDate(0, 0, -back), back)
 			if err != nil {
-				return fmt.Errorf("settlement of %s for %s: %w", account.ID, day, err)
+				return err
 			}
-			files = append(files, reconciliation.File{AccountID: account.ID, Date: day, Name: account.ID + "-" + day + ".csv", By: "demo", Body: bytes.NewReader(file)})
+			select {
+			case mornings <- m:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
 		}
-		if _, err := r.Settlements(ctx, files); err != nil {
-			return fmt.Errorf("the demo's past: %w", err)
+		return nil
+	})
+	both.Go(func() error {
+		for m := range mornings {
+			r := reconciliation.New(db, a.accounts, a.gateway, func() time.Time { return m.at })
+			if _, err := r.Settlements(ctx, m.files); err != nil {
+				return fmt.Errorf("the demo's past: %w", err)
+			}
 		}
+		return nil
+	})
+	return both.Wait()
+}
+
+// spoilt is what is wrong with the first account's file, so many days back.
+func spoilt(back int) string {
+	return map[int]string{64: "&lose=1", 50: "&alter=1", 37: "&invent=1", 22: "&double=1", 9: "&lose=1", 3: "&alter=1&invent=1"}[back]
+}
+
+// morning fetches a day's files from the simulated providers.
+func (h *history) morning(ctx context.Context, simulator string, date time.Time, back int) (dayFiles, error) {
+	m, day := dayFiles{at: date.AddDate(0, 0, 1).Add(7*time.Hour + 20*time.Minute)}, date.Format(time.DateOnly)
+	for n, account := range demoAccounts() {
+		count := h.sums[day][account.ID]
+		if count == 0 {
+			continue
+		}
+		address := simulator + "/control/" + account.Provider + "/settlement?account=" + url.QueryEscape(account.terminal()) + "&date=" + day + "&seed=7"
+		if n == 0 && count > 3 {
+			address += spoilt(back)
+		}
+		file, err := fetch(ctx, address)
+		if err != nil {
+			return m, fmt.Errorf("settlement of %s for %s: %w", account.ID, day, err)
+		}
+		m.files = append(m.files, reconciliation.File{AccountID: account.ID, Date: day, Name: account.ID + "-" + day + ".csv", By: "demo", Body: bytes.NewReader(file)})
 	}
-	return nil
+	return m, nil
 }
 
 func fetch(ctx context.Context, address string) ([]byte, error) {
