@@ -110,7 +110,7 @@ func (g *Gateway) RequestRefund(ctx context.Context, c Caller, k Key, paymentID 
 	if err := in.validate(); err != nil {
 		return Answer{}, err
 	}
-	if _, err := g.visiblePayment(ctx, c, paymentID); err != nil {
+	if err := g.orderedPayment(ctx, c, paymentID); err != nil {
 		return Answer{}, err
 	}
 	var answer Answer

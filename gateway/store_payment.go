@@ -49,7 +49,7 @@ func finishKey(ctx context.Context, tx *sqlx.Tx, k Key, a Answer, free bool) err
 // LookUp asks the provider after one payment and records its word through the one door. ErrTooSoon: not asked.
 func (g *Gateway) LookUp(ctx context.Context, paymentID string) error {
 	var p paymentRow
-	err := g.db.GetContext(ctx, &p, `SELECT `+paymentColumns+` FROM payments WHERE id = $1 AND account_id IS NOT NULL`, paymentID)
+	err := g.db.GetContext(ctx, &p, `SELECT `+paymentColumns+` FROM payments WHERE id = $1 AND account_id IS NOT NULL AND order_id IS NOT NULL`, paymentID)
 	if errors.Is(err, sql.ErrNoRows) {
 		return &Problem{Name: ProblemNotFound, Detail: "there is no such payment"}
 	}

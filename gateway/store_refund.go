@@ -213,3 +213,15 @@ func (g *Gateway) visiblePayment(ctx context.Context, c Caller, id string) (*pay
 	}
 	return &p, nil
 }
+
+// orderedPayment is a payment that the caller may see, for what needs its order; money without one has no such path, and says so.
+func (g *Gateway) orderedPayment(ctx context.Context, c Caller, id string) error {
+	_, err := g.visiblePayment(ctx, c, id)
+	if ProblemName(err) != ProblemNotFound {
+		return err
+	}
+	if _, err := g.orderless(ctx, c, id); err != nil {
+		return err
+	}
+	return &Problem{Name: ProblemPaymentState, Detail: "the payment belongs to no order: its money can be neither refunded nor applied here yet"}
+}

@@ -84,7 +84,7 @@ func (g *Gateway) ProposeApplication(ctx context.Context, c Caller, paymentID st
 	if len(e) > 0 {
 		return nil, &Problem{Name: ProblemInvalid, Fields: e}
 	}
-	if _, err := g.visiblePayment(ctx, c, paymentID); err != nil {
+	if err := g.orderedPayment(ctx, c, paymentID); err != nil {
 		return nil, err
 	}
 	if _, err := g.Order(ctx, c, in.OrderID); err != nil {

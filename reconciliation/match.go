@@ -7,8 +7,8 @@ import (
 	"feegate/providers"
 )
 
-// Match brings a day of an account to what its rows say. A line for a payment that is not paid here makes it paid, through the
-// gateway's one door; then lines and payments are paired and what is left is named, on this day and on every other that its
+// Match brings a day of an account to what its rows say. A line for a payment that is not paid here makes it paid, one for a
+// refund that was sent and has no success here ends it, each through the gateway's one door; then lines and payments are paired and what is left is named, on this day and on every other that its
 // lines or payments touch. Running it again changes nothing; a closed day is left as it is.
 func (r *Reconciler) Match(ctx context.Context, accountID, date string) error {
 	return r.matchAll(ctx, []accountDay{{accountID, date}})
@@ -26,6 +26,16 @@ func (r *Reconciler) matchAll(ctx context.Context, days []accountDay) error {
 		}
 		for _, l := range lines {
 			if _, err := r.gateway.Record(ctx, gateway.Word{AccountID: d.AccountID, Source: gateway.SourceSettlement, Notice: l.notice()}); err != nil {
+				return err
+			}
+		}
+		refunds, err := r.undone(ctx, d.AccountID, d.Date)
+		if err != nil {
+			return err
+		}
+		for _, l := range refunds {
+			if _, err := r.gateway.RecordRefund(ctx, gateway.RefundWord{AccountID: d.AccountID, Reference: l.Reference, Source: gateway.SourceSettlement,
+				Notice: providers.RefundNotice{Outcome: providers.Succeeded, Transaction: l.Transaction, At: l.At, Code: "settled"}}); err != nil {
 				return err
 			}
 		}

@@ -238,6 +238,23 @@ func (r *Reconciler) unpaid(ctx context.Context, accountID, date string) ([]unpa
 	return out, nil
 }
 
+// undone gives the day's lines that settle refunds which were sent and have not succeeded here, one for each refund. The amount must
+// be the refund's: another stays a difference with a name.
+func (r *Reconciler) undone(ctx context.Context, accountID, date string) ([]unpaidLine, error) {
+	var out []unpaidLine
+	if closed, err := frozen(ctx, r.db, accountID, date); err != nil || closed {
+		return nil, err
+	}
+	err := r.db.SelectContext(ctx, &out, `SELECT DISTINCT ON (f.id) f.provider_reference AS reference, l.transaction, l.amount, l.at FROM settlement_lines l
+		JOIN refunds f ON f.account_id = l.account_id AND f.amount = l.amount AND f.id = `+speaksOf+`
+		WHERE l.account_id = $1 AND l.date = $2 AND l.superseded_at IS NULL AND l.success AND l.type = 'refund' AND f.status IN ('submitted', 'failed')
+		ORDER BY f.id, l.transaction <> f.provider_transaction, l.date <> l.own_date, l.occurrence, l.key COLLATE "C"`, accountID, date)
+	if err != nil {
+		return nil, fmt.Errorf("finding settled refunds that are not done here: %w", err)
+	}
+	return out, nil
+}
+
 type unpaidLine struct {
 	Reference   string     `db:"reference"`
 	Transaction string     `db:"transaction"`
