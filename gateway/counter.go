@@ -138,7 +138,7 @@ func (g *Gateway) RecordCounterPayment(ctx context.Context, c Caller, k Key, ord
 		switch {
 		case err == nil:
 			return answer, nil
-		case errors.Is(err, errStale), violated(err) == "order_lines_live":
+		case IsStale(err):
 			continue // a newer order came meanwhile: judge again
 		case violated(err) == "idempotency_keys_pkey":
 			a, found, err := g.replay(ctx, k)
@@ -257,7 +257,7 @@ func (g *Gateway) VoidCounterPayment(ctx context.Context, c Caller, paymentID, r
 			return err
 		})
 		switch {
-		case errors.Is(err, errStale), violated(err) == "order_lines_live":
+		case IsStale(err):
 			continue
 		case violated(err) == "voids_another_person":
 			return nil, &Problem{Name: ProblemSecondPerson, Detail: "who recorded the money may not void it"}

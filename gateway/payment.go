@@ -228,7 +228,7 @@ func (g *Gateway) started(ctx context.Context, c Caller, k Key, p *paymentRow, r
 			}
 			return finishKey(ctx, tx, k, answer, unavailable)
 		})
-		if errors.Is(err, errStale) {
+		if IsStale(err) {
 			continue
 		}
 		if err == nil && unavailable {

@@ -58,7 +58,7 @@ func (g *Gateway) recordAlone(ctx context.Context, w Word) (providers.Verdict, e
 			return verdict, nil
 		case errors.As(err, &more):
 			also = more.orders
-		case errors.Is(err, errStale), violated(err) == "order_lines_live":
+		case IsStale(err):
 			continue // somebody was faster, or a newer order came: judge again
 		default:
 			return providers.VerdictFailed, fmt.Errorf("recording a %s about %s: %w", w.Source, w.Notice.Reference, err)

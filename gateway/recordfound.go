@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -23,12 +22,6 @@ type Found struct {
 
 // ruleFound is the channel rule of a payment that has no order: a line of a settlement is all that is known of it.
 const ruleFound = "found"
-
-// IsStale reports whether a decision in the caller's transaction met a change of somebody else's: the caller rolls back, and
-// decides again.
-func IsStale(err error) bool {
-	return errors.Is(err, errStale) || violated(err) == "order_lines_live"
-}
 
 // RecordFound records a found payment in the caller's transaction, judged and written as every other word is: a payment that
 // we have succeeds; one that we never had is written first and then succeeds, its money allocated to the order as far as

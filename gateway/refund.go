@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -363,7 +362,7 @@ func (e *effects) rejectRefund(r *refundRow, p *paymentRow, actor, note string, 
 // retrying runs f in a transaction, and again when somebody was faster.
 func (g *Gateway) retrying(ctx context.Context, what string, f func(*sqlx.Tx) error) error {
 	for range 3 {
-		if err := transact(ctx, g.db, f); !errors.Is(err, errStale) {
+		if err := transact(ctx, g.db, f); !IsStale(err) {
 			return err
 		}
 	}

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"fmt"
+	"io"
 	"io/fs"
 	"regexp"
 	"slices"
@@ -8,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lib/pq"
 	"pgregory.net/rapid"
 
 	"feegate/gateway/vnd"
@@ -142,6 +145,24 @@ func TestNextLookupKeepsThePlan(t *testing.T) {
 		got := nextLookup(plan, t0, nil, c.last, *c.now)
 		if (got == nil) != (c.want == nil) || (got != nil && !got.Equal(*c.want)) {
 			t.Errorf("at %v: %v, want %v", c.now, got, c.want)
+		}
+	}
+}
+
+// What somebody else's change ended is decided again; anything else is an error.
+func TestWhatIsDecidedAgain(t *testing.T) {
+	for name, c := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"a deadlock":          {fmt.Errorf("writing: %w", &pq.Error{Code: "40P01"}), true},
+		"a newer live order":  {fmt.Errorf("writing: %w", &pq.Error{Code: "23505", Constraint: "order_lines_live"}), true},
+		"another constraint":  {&pq.Error{Code: "23505", Constraint: "orders_pkey"}, false},
+		"a broken connection": {io.ErrUnexpectedEOF, false},
+		"nothing":             {nil, false},
+	} {
+		if got := IsStale(c.err); got != c.want {
+			t.Errorf("%s: %v", name, got)
 		}
 	}
 }

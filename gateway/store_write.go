@@ -59,6 +59,13 @@ func (e *effects) add(o *effects) {
 // errStale says that a guarded update did not hit its row: somebody else was faster. Read again and judge again.
 var errStale = errors.New("the row has changed meanwhile")
 
+// IsStale reports whether a decision met somebody else's change, or the database ended a deadlock with it: the transaction is rolled
+// back and the decision made again on what stands then.
+func IsStale(err error) bool {
+	var p *pq.Error
+	return errors.Is(err, errStale) || violated(err) == "order_lines_live" || (errors.As(err, &p) && p.Code == "40P01")
+}
+
 type section struct {
 	name string
 	sql  string // with %d for the parameter
