@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -164,5 +165,25 @@ func TestWhatIsDecidedAgain(t *testing.T) {
 		if got := IsStale(c.err); got != c.want {
 			t.Errorf("%s: %v", name, got)
 		}
+	}
+}
+
+// The drawing in the docs is made from the tables, so that it cannot say anything else.
+func TestTheDrawnStatesAreTheTables(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("# States\n\nDrawn from the tables in `gateway/states.go`; the database checks the same changes (a test holds all three together).\n")
+	for _, m := range []struct {
+		name  string
+		table []Transition
+	}{{"Order", OrderTransitions()}, {"Payment", PaymentTransitions()}, {"Refund", RefundTransitions()}} {
+		fmt.Fprintf(&b, "\n## %s\n\n```mermaid\nstateDiagram-v2\n", m.name)
+		for _, x := range m.table {
+			fmt.Fprintf(&b, "    %s --> %s\n", x.From, x.To)
+		}
+		b.WriteString("```\n")
+	}
+	drawn, err := os.ReadFile("../docs/states.md")
+	if err != nil || string(drawn) != b.String() {
+		t.Errorf("docs/states.md (%v) must be:\n%s", err, b.String())
 	}
 }
