@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -185,5 +186,26 @@ func TestTheDrawnStatesAreTheTables(t *testing.T) {
 	drawn, err := os.ReadFile("../docs/states.md")
 	if err != nil || string(drawn) != b.String() {
 		t.Errorf("docs/states.md (%v) must be:\n%s", err, b.String())
+	}
+}
+
+// A batch is the sum of its decisions: a list that add forgot would be lost for whoever shares a statement, and for nobody else.
+func TestAddTakesEveryList(t *testing.T) {
+	one, all := &effects{}, &effects{}
+	lists := reflect.ValueOf(one).Elem()
+	for i := range lists.NumField() {
+		f := lists.Field(i)
+		list := reflect.NewAt(f.Type(), f.Addr().UnsafePointer()).Elem()
+		list.Set(reflect.MakeSlice(f.Type(), 1, 1))
+	}
+	all.add(one)
+	all.add(one)
+	for i := range lists.NumField() {
+		if n := reflect.ValueOf(all).Elem().Field(i).Len(); n != 2 {
+			t.Errorf("%s: %d rows of two decisions", lists.Type().Field(i).Name, n)
+		}
+	}
+	if n := len(all.sections()); n < lists.NumField() {
+		t.Errorf("%d sections write %d lists", n, lists.NumField())
 	}
 }

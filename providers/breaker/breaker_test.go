@@ -141,7 +141,7 @@ func TestALookupProbesWithOneCallAndCloses(t *testing.T) {
 		}
 		client := g.Client("acc", providers.OpLookup, 5*time.Second)
 		_ = post(client)
-		time.Sleep(10*time.Second + 1)
+		time.Sleep(10*time.Second + 1) // the bubble's clock: nothing waits
 		f.next = hang
 		done := make(chan error)
 		go func() { done <- post(client) }()
@@ -155,7 +155,7 @@ func TestALookupProbesWithOneCallAndCloses(t *testing.T) {
 		if s := state(g, providers.OpLookup); s.State != Open {
 			t.Errorf("after a failed probe: %s", s.State)
 		}
-		time.Sleep(10*time.Second + 1)
+		time.Sleep(10*time.Second + 1) // the bubble's clock: nothing waits
 		f.next = answer(200, "{}")
 		if err := post(client); err != nil {
 			t.Errorf("second probe: %v", err)
@@ -178,7 +178,7 @@ func TestCheckoutAndRefundWaitForALookup(t *testing.T) {
 				client, lookup := g.Client("acc", op, time.Second), g.Client("acc", providers.OpLookup, time.Second)
 				_ = post(client)
 				f.next = answer(200, "{}")
-				time.Sleep(11 * time.Second)
+				time.Sleep(11 * time.Second) // the bubble's clock: nothing waits
 				if err := post(client); !errors.Is(err, providers.ErrNotSent) || f.count() != 1 {
 					t.Errorf("%s probed by itself: %v", op, err)
 				}
@@ -197,11 +197,11 @@ func TestCheckoutAndRefundWaitForALookup(t *testing.T) {
 				f.next = answer(500, "")
 				_ = post(client)
 				f.next = answer(200, "{}")
-				time.Sleep(59 * time.Second)
+				time.Sleep(59 * time.Second) // the bubble's clock: nothing waits
 				if err := post(client); !errors.Is(err, providers.ErrNotSent) {
 					t.Errorf("an old look-up opened the door: %v", err)
 				}
-				time.Sleep(2 * time.Second)
+				time.Sleep(2 * time.Second) // the bubble's clock: nothing waits
 				if err := post(client); err != nil {
 					t.Errorf("without any look-up, after ProbeAfter: %v", err)
 				}
