@@ -306,3 +306,37 @@ func TestDemoStartsEmptyAndGoesOn(t *testing.T) {
 		t.Errorf("a taken port: %d %s", code, taken.String())
 	}
 }
+
+// Without --empty the demo has a past: settled but for yesterday, with a rate that adds up and a few differences to look into.
+func TestDemoHasAPast(t *testing.T) {
+	b := openBox(t, "--clock", "2026-03-10T09:00:00+07:00")
+	session := b.signIn("finance")
+	report := get[struct {
+		Rows  []storyRow
+		Total storyRow
+	}](b, http.StatusOK, b.ready.ReportingKey, http.MethodGet, "/v1/reports/adoption?from=2025-12-01&to=2026-03-09&group_by=agency", nil)
+	var numerator, denominator int64
+	for _, r := range report.Rows {
+		numerator, denominator = numerator+r.Rates["transactions"].Numerator, denominator+r.Rates["transactions"].Denominator
+	}
+	total := report.Total.Rates["transactions"]
+	if len(report.Rows) != 6 || total.Numerator != numerator || total.Denominator != denominator || denominator < 15000 || numerator*2 > denominator {
+		t.Errorf("%d agencies, %d of %d; the total says %+v", len(report.Rows), numerator, denominator, total)
+	}
+	kinds := map[string]int{}
+	for _, d := range get[struct{ Items []struct{ Kind string } }](b, http.StatusOK, session, http.MethodGet, "/v1/discrepancies?limit=200&status=open", nil).Items {
+		kinds[d.Kind]++
+	}
+	for _, kind := range []string{"missing_at_provider", "missing_at_gateway", "amount_mismatch", "duplicate_line"} {
+		if kinds[kind] == 0 {
+			t.Errorf("no %s among %v", kind, kinds)
+		}
+	}
+	friday := get[storyDay](b, http.StatusOK, session, http.MethodGet, "/v1/reconciliations/2026-03-06", nil)
+	if friday.Settled.Count == 0 || friday.Unexplained != 0 {
+		t.Errorf("a settled day: %+v", friday)
+	}
+	if yesterday := get[storyDay](b, http.StatusOK, session, http.MethodGet, "/v1/reconciliations/2026-03-09", nil); yesterday.Payments.Count == 0 || yesterday.Settled.Count != 0 {
+		t.Errorf("yesterday, which is for the morning: %+v", yesterday)
+	}
+}
