@@ -41,6 +41,22 @@ type Refunder interface {
 	RefundPlan() LookupPlan
 }
 
+// Canceller is a provider that can end a payment that nobody has paid yet. A cancelled payment may still be paid by what was
+// under way: its success stays money.
+type Canceller interface {
+	// Cancel asks once. nil: the provider confirms that it cannot be paid any more. Any error: nothing is known by it.
+	Cancel(context.Context, Payment) error
+}
+
+// TransferFetcher is a bank's notifier that can be asked for the movements on its account: what a lost notification said.
+type TransferFetcher interface {
+	// Transfers gives what came since a cursor, oldest first, and the next cursor; "" = since yesterday. What came before may
+	// be told again. Errors: ErrNotSent, ErrUncertain, ErrConfig.
+	Transfers(ctx context.Context, cursor string) (found []Notice, next string, err error)
+	// FetchPlan says how often to ask, and how often at most.
+	FetchPlan() (every, atLeast time.Duration)
+}
+
 // Operation names a kind of call to a provider; breaker, bulkhead and timeout are per account and operation.
 type Operation string
 
@@ -49,6 +65,7 @@ const (
 	OpCheckout Operation = "checkout"
 	OpLookup   Operation = "lookup"
 	OpRefund   Operation = "refund"
+	OpCancel   Operation = "cancel"
 )
 
 // Method is a way to pay that a portal may ask for; "" leaves the choice to the provider's page.
@@ -74,6 +91,14 @@ type Account struct {
 	CallbackURL string              // ours, where the provider calls
 	ReturnURL   string              // ours, where the payer comes back
 	ServerIP    string              // our address as the provider sees it
+	Beneficiary Beneficiary         // whose money it is; a transfer goes there directly
+}
+
+// Beneficiary is the bank account of the collecting agency.
+type Beneficiary struct {
+	Bank   string // six digits (BIN), or a name or code by which the bank is known
+	Number string
+	Name   string // of the holder, as the bank has it
 }
 
 // URL is the account's address for a purpose: its override, else the base with path.
@@ -105,9 +130,20 @@ type Payment struct {
 
 // Redirect is where the payer goes next; at least one field is set.
 type Redirect struct {
-	URL       string `json:"url,omitempty"`
-	QRPayload string `json:"qr_payload,omitempty"`
-	DeepLink  string `json:"deeplink,omitempty"`
+	URL       string      `json:"url,omitempty"`
+	QRPayload string      `json:"qr_payload,omitempty"`
+	DeepLink  string      `json:"deeplink,omitempty"`
+	Transfer  *TransferTo `json:"transfer,omitempty"`
+}
+
+// TransferTo is what a payer types who cannot scan the code.
+type TransferTo struct {
+	BankBIN       string     `json:"bank_bin"`
+	BankName      string     `json:"bank_name,omitempty"`
+	AccountNumber string     `json:"account_number"`
+	AccountName   string     `json:"account_name"`
+	Amount        vnd.Amount `json:"amount"`
+	Content       string     `json:"content"`
 }
 
 // Outcome is what a provider says about a payment or refund, in our words.
@@ -171,6 +207,20 @@ type Notice struct {
 	RequestID   string     // the provider's echo of our request id, where its wire has one and it was wrong: decides nothing
 	Doubt       bool       // a mismatch that the signature does not excuse (foreign request id …): keep, look up, change nothing
 	Payer       *Payer
+	Transfer    *Transfer // set: this notice is one bank transfer, money of its own
+	Parts       []Notice  // of a look-up: the bank transfers that make it up, each with its Transfer
+}
+
+// Transfer is one movement on a bank account, as a notification or the provider's list tells of it. Several may come for one
+// reference, each with its own amount, and each is a payment; one whose reference cannot be read (Notice.Reference "") is
+// money all the same.
+type Transfer struct {
+	ID        string // the source's own id: the same whenever it tells of this movement
+	Account   string // the account of ours that it came into or left, as the source has it; "" = not told
+	Reference string // the bank's id of the movement, the same in every source; "" = not told
+	Content   string // as received
+	Out       bool   // money left
+	Ambiguous bool   // more than one of our references is in the content
 }
 
 // Callback is an incoming request, as received.
@@ -194,7 +244,8 @@ const (
 	VerdictForged         Verdict = "forged" // signature or account wrong
 	VerdictMalformed      Verdict = "malformed"
 	VerdictWrongMethod    Verdict = "wrong_method"
-	VerdictFailed         Verdict = "failed" // our fault: ask the provider to come again
+	VerdictFailed         Verdict = "failed"  // our fault: ask the provider to come again
+	VerdictNothing        Verdict = "nothing" // genuine, and tells of no money: a test call
 )
 
 // Result is what Answer is asked to answer.

@@ -26,7 +26,12 @@ type Registration struct {
 	TerminalField string
 	DefaultURL    string // the sandbox base address
 	Timeouts      map[Operation]time.Duration
-	New           func(Account, Deps) (Provider, error)
+	// NewReference draws our reference of a payment where the provider's wire wants a form of its own; nil = the gateway's.
+	// [A-Za-z0-9]{1,64}; it may clash once in a long while, then another is drawn.
+	NewReference func(dossierCode string, at time.Time) (string, error)
+	// Transfers: the payer's bank sends money to the beneficiary directly, so several may come for one reference, and any amount.
+	Transfers bool
+	New       func(Account, Deps) (Provider, error)
 }
 
 // Registry is the set of providers of this program, by name.

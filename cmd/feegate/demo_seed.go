@@ -18,6 +18,7 @@ import (
 	"feegate/gateway/account"
 	"feegate/gateway/identity"
 	"feegate/gateway/vnd"
+	"feegate/providers"
 	"feegate/providers/momo"
 	"feegate/providers/vnpay"
 )
@@ -53,11 +54,13 @@ func demoUsers() []demoUser {
 }
 
 type demoAccount struct {
-	ID          string            `json:"id"`
-	Provider    string            `json:"provider"`
-	AgencyCode  string            `json:"agency_code"`
-	Kinds       []string          `json:"kinds"`
-	Credentials map[string]string `json:"credentials"`
+	ID          string                `json:"id"`
+	Provider    string                `json:"provider"`
+	AgencyCode  string                `json:"agency_code"`
+	Kinds       []string              `json:"kinds"`
+	Credentials map[string]string     `json:"credentials"`
+	Terminal    string                `json:"terminal,omitempty"` // where no credential names it
+	Beneficiary providers.Beneficiary `json:"-"`
 }
 
 func loadDemoSecrets(name string, now time.Time) (demoSecrets, error) {
@@ -89,30 +92,53 @@ func writeWhole(name string, v any) error {
 	return os.Rename(name+".new", name)
 }
 
-// demoAccounts are one VNPAY and one MoMo account for each of the first agencies; the first two have the credentials of the
-// published test vectors.
+// demoAccounts are the accounts of each agency, one of each provider; the first agency's have the credentials of the published
+// test vectors, the others derived ones. The order is that of the checkout page.
 func demoAccounts() []demoAccount {
 	var out []demoAccount
 	for n, agency := range demoAgencies() {
-		suffix, secret := "1", "000000001"
-		momoCode := "FEEGATEMOMO"
-		if n > 0 {
-			suffix, secret = fmt.Sprint(n+1), fmt.Sprintf("%09d", 10+n)
-			momoCode += suffix
+		for _, provider := range []func(n int) demoAccount{demoVNPAY, demoMoMo} {
+			d := provider(n + 1)
+			d.ID, d.AgencyCode, d.Kinds = fmt.Sprintf("acc_%s_%d", d.Provider, n+1), agency.code, []string{"phi", "le_phi"}
+			out = append(out, d)
 		}
-		out = append(out,
-			demoAccount{"acc_vnpay_" + suffix, "vnpay", agency.code, []string{"phi", "le_phi"}, map[string]string{
-				vnpay.CredentialTerminal: "FEEGATE" + suffix, vnpay.CredentialSecret: "SECRETKEYFORTESTVECTORS" + secret}},
-			demoAccount{"acc_momo_" + suffix, "momo", agency.code, []string{"phi", "le_phi"}, map[string]string{
-				momo.CredentialPartner: momoCode, momo.CredentialAccess: "FEEGATEACCESSKEY", momo.CredentialSecret: "SECRETKEYFORTESTVECTORS" + strings.Replace(secret, "000000001", "000000002", 1)}})
 	}
-	return append(out, demoAccount{"acc_momo_nvtc", "momo", demoAgencies()[0].code, []string{"nvtc"}, map[string]string{
+	return append(out, demoAccount{ID: "acc_momo_nvtc", Provider: "momo", AgencyCode: demoAgencies()[0].code, Kinds: []string{"nvtc"}, Credentials: map[string]string{
 		momo.CredentialPartner: "FEEGATEMOMONVTC", momo.CredentialAccess: "FEEGATEACCESSKEY", momo.CredentialSecret: "SECRETKEYFORTESTVECTORS000000099"}})
+}
+
+// nth is the n-th name of a kind, for those whose first has a number already.
+func nth(first string, n int) string {
+	if n == 1 {
+		return first
+	}
+	return first + fmt.Sprint(n)
+}
+
+func demoVNPAY(n int) demoAccount {
+	secret := 1
+	if n > 1 {
+		secret = 9 + n
+	}
+	return demoAccount{Provider: "vnpay", Credentials: map[string]string{
+		vnpay.CredentialTerminal: fmt.Sprintf("FEEGATE%d", n), vnpay.CredentialSecret: fmt.Sprintf("SECRETKEYFORTESTVECTORS%09d", secret)}}
+}
+
+func demoMoMo(n int) demoAccount {
+	secret := 2
+	if n > 1 {
+		secret = 9 + n
+	}
+	return demoAccount{Provider: "momo", Credentials: map[string]string{momo.CredentialPartner: nth("FEEGATEMOMO", n),
+		momo.CredentialAccess: "FEEGATEACCESSKEY", momo.CredentialSecret: fmt.Sprintf("SECRETKEYFORTESTVECTORS%09d", secret)}}
 }
 
 // terminal is the account's id at its provider.
 func (d *demoAccount) terminal() string {
-	return d.Credentials[map[string]string{"vnpay": vnpay.CredentialTerminal, "momo": momo.CredentialPartner}[d.Provider]]
+	if d.Terminal != "" {
+		return d.Terminal
+	}
+	return d.Credentials[registry()[d.Provider].TerminalField]
 }
 
 // seedPeople fills an empty database with catalogue, clients, keys and people.
@@ -146,7 +172,8 @@ func seedAccounts(ctx context.Context, db *sqlx.DB, accounts *account.Store, sim
 		terminal := d.terminal()
 		if !exists {
 			if err := accounts.Create(ctx, account.Account{ID: d.ID, Provider: d.Provider, AgencyCode: d.AgencyCode, Terminal: terminal, Kinds: d.Kinds,
-				BaseURL: simulator + "/" + d.Provider, Tariff: tariff, Credentials: d.Credentials, Position: n}); err != nil {
+				BaseURL: simulator + "/" + d.Provider, Tariff: tariff, Credentials: d.Credentials, Position: n,
+				BeneficiaryBank: d.Beneficiary.Bank, BeneficiaryAccount: d.Beneficiary.Number, BeneficiaryName: d.Beneficiary.Name}); err != nil {
 				return nil, err
 			}
 		}

@@ -190,6 +190,7 @@ func (s *Store) adapter(a *Account, secrets [][]byte) (providers.Provider, error
 		a.timeouts[op] = time.Duration(ms) * time.Millisecond
 	}
 	p := providers.Account{ID: a.ID, Terminal: a.Terminal, BaseURL: a.BaseURL, URLs: a.URLs, ServerIP: "127.0.0.1",
+		Beneficiary: providers.Beneficiary{Bank: a.BeneficiaryBank, Number: a.BeneficiaryAccount, Name: a.BeneficiaryName},
 		CallbackURL: s.CallbackURL(a.Provider, a.ID), ReturnURL: s.public + "/returns/" + a.Provider + "/" + a.ID}
 	for _, sealed := range secrets {
 		raw, err := s.keys.Open(sealed, "account:"+a.ID)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -27,7 +28,7 @@ func checkRepeatable(t T, s Subject) {
 	for _, via := range ways {
 		w.requests = nil
 		first, second := w.do(via, false), w.do(via, true)
-		if first.err != nil || second.err != nil || first.at != second.at || (via == Checkout && first.at == providers.Redirect{}) {
+		if first.err != nil || second.err != nil || !reflect.DeepEqual(first.at, second.at) || (via == Checkout && first.at == providers.Redirect{}) {
 			t.Errorf("%s: %v %v, again %v %v", via, first.at, first.err, second.at, second.err)
 		}
 		if len(w.requests) > 0 && (len(w.requests) != 2 || !bytes.Equal(w.requests[0], w.requests[1])) {
@@ -217,7 +218,7 @@ func checkPlan(t T, s Subject) {
 
 func verdicts() []providers.Verdict {
 	return []providers.Verdict{providers.VerdictRecorded, providers.VerdictDuplicate, providers.VerdictUnknownPayment, providers.VerdictAmountMismatch,
-		providers.VerdictForged, providers.VerdictMalformed, providers.VerdictWrongMethod, providers.VerdictFailed, "of a later version"}
+		providers.VerdictForged, providers.VerdictMalformed, providers.VerdictWrongMethod, providers.VerdictFailed, providers.VerdictNothing, "of a later version"}
 }
 
 func checkAnswers(t T, s Subject) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -274,7 +275,7 @@ func TestANoticeSaysWhatTheCallSaid(t *testing.T) {
 		t.Fatalf("%+v %v", ns, err)
 	}
 	ns[0].PaidAt = time.Time{}
-	if ns[0] != want {
+	if !reflect.DeepEqual(ns[0], want) {
 		t.Errorf("%+v", ns[0])
 	}
 	ns, _ = p.Verify(context.Background(), ipn("SECRETKEYFORTESTVECTORS000000001", map[string]string{"vnp_TransactionNo": "0", "vnp_ResponseCode": "24", "vnp_TransactionStatus": "02"}))

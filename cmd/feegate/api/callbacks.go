@@ -141,7 +141,9 @@ func verdictOf(err error) providers.Verdict {
 		return providers.VerdictWrongMethod
 	case errors.Is(err, providers.ErrForged):
 		return providers.VerdictForged
-	case err == nil, errors.Is(err, providers.ErrMalformed):
+	case err == nil: // it authenticated itself and says nothing
+		return providers.VerdictNothing
+	case errors.Is(err, providers.ErrMalformed):
 		return providers.VerdictMalformed
 	}
 	return providers.VerdictFailed
