@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -44,6 +45,9 @@ func (g *Gateway) StartPayment(ctx context.Context, c Caller, k Key, orderID str
 		return Answer{}, err
 	}
 	p, entry, err := g.intend(ctx, c, k, orderID, in)
+	for n := 0; n < 3 && slices.Contains([]string{"payments_by_transfer", "payments_account_id_provider_reference_key"}, violated(err)); n++ {
+		p, entry, err = g.intend(ctx, c, k, orderID, in) // the reference that was drawn is another payment's
+	}
 	if err != nil {
 		if violated(err) == "idempotency_keys_pkey" {
 			a, found, err := g.replay(ctx, k)
@@ -131,6 +135,11 @@ func (g *Gateway) intend(ctx context.Context, c Caller, k Key, orderID string, i
 		if live := len(under); live >= MaxLivePayments {
 			return &Problem{Name: ProblemTooManyPayments, Detail: fmt.Sprintf("%d payments of this order are under way", live), Order: o.ID}
 		}
+		if draw := entry.Account.Registration.NewReference; draw != nil {
+			if p.ProviderReference, err = draw(o.DossierCode, now); err != nil {
+				return fmt.Errorf("drawing a reference: %w", err)
+			}
+		}
 		p.intoAccount(o, entry, now)
 		e := &effects{payments: []paymentRow{*p}, keys: []keyRow{keyed(k, p.ID, nil, now)}}
 		return e.write(ctx, tx)
@@ -145,6 +154,7 @@ func (p *paymentRow) intoAccount(o *orderRow, entry *account.Entry, now time.Tim
 		expires = o.ExpiresAt
 	}
 	p.AccountID, p.Provider, p.Mode, p.ExpiresAt = &entry.Account.ID, entry.Account.Provider, o.Mode, &expires
+	p.ByTransfer = entry.Account.Registration.Transfers
 	p.Description = "Phi le phi ho so " + o.DossierCode
 	p.NextLookupAt = nextLookup(entry.Provider.LookupPlan(), now, &expires, nil, now)
 }

@@ -33,6 +33,8 @@ type effects struct {
 	counters    []counterRow
 	voids       []voidRow
 	dossiers    []dossierRow
+	transfers   []transferRow
+	tellings    []tellingRow
 
 	applications []applicationRow
 
@@ -53,6 +55,7 @@ func (e *effects) add(o *effects) {
 	e.orderChanges, e.paymentChanges = append(e.orderChanges, o.orderChanges...), append(e.paymentChanges, o.paymentChanges...)
 	e.audit, e.counters, e.voids = append(e.audit, o.audit...), append(e.counters, o.counters...), append(e.voids, o.voids...)
 	e.dossiers = append(e.dossiers, o.dossiers...)
+	e.transfers, e.tellings = append(e.transfers, o.transfers...), append(e.tellings, o.tellings...)
 	e.refundChanges, e.applicationChanges = append(e.refundChanges, o.refundChanges...), append(e.applicationChanges, o.applicationChanges...)
 }
 
@@ -103,7 +106,9 @@ const changePayments = `UPDATE payments p SET status = d.status, received_amount
 	refunded_surplus = d.refunded_surplus, channel = d.channel, channel_rule = d.channel_rule, redirect = coalesce(d.redirect, p.redirect),
 	provider_transaction = d.provider_transaction, code = d.code, reason = d.reason, in_doubt = d.in_doubt, paid_at = d.paid_at,
 	recorded_at = d.recorded_at, next_lookup_at = d.next_lookup_at, last_lookup_at = d.last_lookup_at,
-	last_lookup_outcome = d.last_lookup_outcome, lookups = d.lookups, lookup_lease_until = NULL
+	last_lookup_outcome = d.last_lookup_outcome, lookups = d.lookups, lookup_lease_until = NULL, transfer_id = coalesce(d.transfer_id, p.transfer_id),
+	payer_kind = coalesce(nullif(d.payer_kind, ''), p.payer_kind), payer_bank = coalesce(nullif(d.payer_bank, ''), p.payer_bank),
+	payer_masked = coalesce(nullif(d.payer_masked, ''), p.payer_masked), payer_digest = coalesce(d.payer_digest, p.payer_digest)
 	FROM json_populate_recordset(NULL::payments, $%[1]d) d, json_to_recordset($%[1]d) AS g(id text, from_status text)
 	WHERE p.id = d.id AND g.id = d.id AND p.status = g.from_status RETURNING 1`
 
@@ -120,6 +125,7 @@ const changeApplications = `UPDATE surplus_applications a SET status = d.status,
 
 func (e *effects) sections() []section {
 	return []section{
+		insertInto("bank_transfers", e.transfers), insertInto("bank_transfer_sources", e.tellings),
 		insertInto("idempotency_keys", e.keys), insertInto("orders", e.orders), insertInto("order_lines", e.lines), insertInto("payers", e.payers),
 		insertInto("payments", e.payments), insertInto("allocations", e.allocations), insertInto("reversals", e.reversals),
 		insertInto("history", e.history), insertInto("moves", e.moves), insertInto("outbox", e.outbox),

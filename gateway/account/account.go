@@ -31,6 +31,7 @@ type Account struct {
 	Credentials        map[string]string           `json:"-"` // on creation; stored sealed
 	Position           int                         `json:"position"`
 	Capabilities       providers.Capabilities      `json:"-"`
+	Registration       providers.Registration      `json:"-"`
 	timeouts           map[providers.Operation]time.Duration
 }
 

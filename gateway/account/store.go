@@ -182,7 +182,7 @@ func (s *Store) adapter(a *Account, secrets [][]byte) (providers.Provider, error
 	if !ok {
 		return nil, fmt.Errorf("account %s: provider %q is not known to this program", a.ID, a.Provider)
 	}
-	a.Capabilities, a.timeouts = reg.Capabilities, map[providers.Operation]time.Duration{}
+	a.Registration, a.Capabilities, a.timeouts = reg, reg.Capabilities, map[providers.Operation]time.Duration{}
 	for op, d := range reg.Timeouts {
 		a.timeouts[op] = d
 	}
