@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
 
 	"feegate/providers"
 )
@@ -115,4 +116,33 @@ func (g *Gateway) moveCursor(ctx context.Context, accountID, from, to string) er
 		return fmt.Errorf("noting how far transfers were read: %w", err)
 	}
 	return nil
+}
+
+// transferByID reads a transfer and the payment that has its money.
+func transferByID(ctx context.Context, tx *sqlx.Tx, id string) (*knownMovement, error) {
+	var t knownMovement
+	if err := tx.GetContext(ctx, &t, `SELECT `+transferColumns+`, p.id AS payment_id FROM bank_transfers t LEFT JOIN payments p ON p.transfer_id = t.id WHERE t.id = $1`, id); err != nil {
+		return nil, fmt.Errorf("reading transfer %s: %w", id, err)
+	}
+	return &t, nil
+}
+
+// readTransfer reads a transfer with who told of it and what it may be for; its content comes sealed.
+func (g *Gateway) readTransfer(ctx context.Context, id string) (*TransferView, []byte, error) {
+	v := &TransferView{ToldBy: []string{}, Suggestions: []Suggestion{}}
+	var sealed []byte
+	err := g.db.QueryRowContext(ctx, `SELECT id, bank_account, amount, bank_reference, reference, ambiguous, wrong_account, payer_masked, at, recorded_at, content_sealed,
+		ARRAY(SELECT account_id FROM bank_transfer_sources s WHERE s.transfer_id = t.id ORDER BY recorded_at, account_id) FROM bank_transfers t WHERE id = $1`, id).
+		Scan(&v.ID, &v.BankAccount, &v.Amount, &v.BankReference, &v.Reference, &v.Ambiguous, &v.WrongAccount, &v.PayerMasked, &v.At, &v.RecordedAt, &sealed, pq.Array(&v.ToldBy))
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading transfer %s: %w", id, err)
+	}
+	if err := g.db.SelectContext(ctx, &v.Suggestions, `SELECT o.id AS order_id, o.dossier_code, p.id AS payment_id, p.provider_reference AS reference, o.amount - o.paid_amount AS amount, p.created_at AS shown_at
+		FROM bank_transfers t JOIN merchant_accounts own ON own.id = t.account_id JOIN merchant_accounts a ON a.agency_code = own.agency_code
+		JOIN payments p ON p.account_id = a.id AND p.by_transfer AND p.status IN ('pending', 'expired') AND p.created_at BETWEEN t.at - interval '3 days' AND t.at
+		JOIN orders o ON o.id = p.order_id AND o.status IN ('open', 'expired') AND o.amount - o.paid_amount = t.amount
+		WHERE t.id = $1 AND NOT t.wrong_account ORDER BY p.created_at DESC LIMIT 10`, id); err != nil {
+		return nil, nil, fmt.Errorf("finding what transfer %s may be for: %w", id, err)
+	}
+	return v, sealed, nil
 }

@@ -44,8 +44,10 @@ GRANT SELECT, INSERT ON bank_transfers, bank_transfer_sources TO feegate_service
 ALTER TABLE payments ADD COLUMN by_transfer boolean NOT NULL DEFAULT false,
     ADD COLUMN transfer_id text REFERENCES bank_transfers;
 CREATE UNIQUE INDEX payments_by_transfer ON payments (provider_reference) WHERE by_transfer;
+CREATE INDEX payments_shown ON payments (account_id, created_at) WHERE by_transfer;
 CREATE UNIQUE INDEX payments_transfer ON payments (transfer_id) WHERE transfer_id IS NOT NULL;
 ALTER TABLE discrepancies ADD COLUMN transfer_id text REFERENCES bank_transfers;
+CREATE INDEX discrepancies_transfer ON discrepancies (transfer_id) WHERE transfer_id IS NOT NULL;
 
 -- How far a notifier's list was read.
 CREATE TABLE account_cursors (

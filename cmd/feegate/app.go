@@ -28,12 +28,13 @@ import (
 
 // app is the whole program, wired: the only place where concrete types meet.
 type app struct {
-	handler  http.Handler
-	gateway  *gateway.Gateway
-	accounts *account.Store
-	people   *identity.Store
-	feeding  []func(context.Context) error // the sequencer and the deliverer
-	log      *slog.Logger
+	handler    http.Handler
+	gateway    *gateway.Gateway
+	accounts   *account.Store
+	people     *identity.Store
+	reconciler *reconciliation.Reconciler
+	feeding    []func(context.Context) error // the sequencer and the deliverer
+	log        *slog.Logger
 }
 
 // newApp wires the program over its database and master key; now is the one clock of facts.
@@ -81,7 +82,7 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 	mux.Handle("GET /{$}", http.RedirectHandler("/console", http.StatusSeeOther)) // who types the bare address is a person
 	pages.Mount(mux)
 	desk.Mount(mux)
-	return &app{handler: mux, gateway: g, accounts: accounts, people: people, log: log,
+	return &app{handler: mux, gateway: g, accounts: accounts, people: people, reconciler: reconciler, log: log,
 		feeding: []func(context.Context) error{feed.NewSequencer(db, log).Run, feed.NewDeliverer(db, keys, now, log, options).Run}}, nil
 }
 
@@ -121,6 +122,7 @@ func (a *app) work(ctx context.Context, every time.Duration) *sync.WaitGroup {
 		do    func(context.Context, int) (int, error)
 	}{
 		{"sweep", every, 3, a.gateway.Sweep}, {"refunds", every, 2, a.gateway.SweepRefunds}, {"expire", every, 1, a.gateway.Expire},
+		{"transfers", 15 * time.Second, 1, a.gateway.FetchTransfers}, {"unmatched", 2 * every, 1, a.reconciler.NameTransfers},
 		{"housekeeping", time.Hour, 1, a.gateway.Housekeep},
 		{"sessions", time.Hour, 1, func(ctx context.Context, _ int) (int, error) { return 0, a.people.Sweep(ctx) }},
 	} {
