@@ -125,6 +125,9 @@ func (g *Gateway) intend(ctx context.Context, c Caller, k Key, orderID string, i
 		if entry, err = g.choose(ctx, o, in, p.RequestedAmount, now); err != nil {
 			return err
 		}
+		if until, yes := entry.Account.UnderMaintenance(now); yes {
+			return &Problem{Name: ProblemUnavailable, Detail: "the account is under maintenance until " + until.In(vietnam).Format(time.RFC3339) + ": nothing was sent", Order: o.ID}
+		}
 		if g.down != nil && g.down(entry.Account.ID) { // known before anything is written: there is no attempt to record
 			return &Problem{Name: ProblemUnavailable, Detail: "the provider is not reachable just now: nothing was sent", Order: o.ID}
 		}

@@ -70,6 +70,9 @@ func (g *Gateway) ask(ctx context.Context, p *paymentRow) error {
 	if p.LastLookupAt != nil && g.now().Before(p.LastLookupAt.Add(entry.Provider.LookupPlan().MinInterval)) {
 		return ErrTooSoon
 	}
+	if p.LastLookupOutcome == string(providers.Uncertain) {
+		ctx = providers.Repeated(ctx)
+	}
 	began := time.Now()
 	notice, err := g.wordOf(ctx, entry, p)
 	row := &lookupRow{AskedAt: g.now(), ObjectID: p.ID, AccountID: *p.AccountID, TookMS: time.Since(began).Milliseconds()}

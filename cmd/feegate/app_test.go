@@ -37,6 +37,7 @@ type street struct {
 	sim       string
 	simServer *httptest.Server
 	logs      *lockedBuffer
+	keys      *account.Keys
 }
 
 // lockedBuffer is a log that is read while servers still write it.
@@ -82,6 +83,7 @@ func newStreetOn(t *testing.T, db *sqlx.DB, service string) *street {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.keys = keys
 	front := httptest.NewUnstartedServer(nil)
 	s.api = "http://" + front.Listener.Addr().String()
 	if s.own, err = connect(t.Context(), service); err != nil { // the program's own way of connecting

@@ -32,6 +32,7 @@ type Account struct {
 	Position           int                         `json:"position"`
 	Capabilities       providers.Capabilities      `json:"-"`
 	Registration       providers.Registration      `json:"-"`
+	Windows            []Window                    `json:"-"` // of maintenance, those not over
 	timeouts           map[providers.Operation]time.Duration
 }
 

@@ -83,9 +83,7 @@ func (s *Store) Create(ctx context.Context, a Account) error {
 	if err != nil {
 		return fmt.Errorf("account %s: %w", a.ID, err)
 	}
-	s.mu.Lock()
-	s.loaded = time.Time{}
-	s.mu.Unlock()
+	s.forget()
 	return nil
 }
 
@@ -174,7 +172,10 @@ func (s *Store) load(ctx context.Context) ([]*Entry, error) {
 		e.Provider, e.Err = s.adapter(a, secrets)
 		out = append(out, e)
 	}
-	return out, rows.Err()
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return out, s.loadWindows(ctx, out)
 }
 
 func (s *Store) adapter(a *Account, secrets [][]byte) (providers.Provider, error) {
