@@ -173,6 +173,9 @@ type refundRow struct {
 	NextLookupAt        *time.Time `json:"next_lookup_at" db:"next_lookup_at"`
 	Lookups             int        `json:"lookups" db:"lookups"`
 	LastLookupAt        *time.Time `json:"last_lookup_at" db:"last_lookup_at"`
+	ToBank              string     `json:"to_bank" db:"to_bank"`
+	ToMasked            string     `json:"to_masked" db:"to_masked"`
+	ListedBy            *string    `json:"listed_by" db:"listed_by"`
 }
 
 // applicationRow is surplus proposed for another order.

@@ -82,7 +82,7 @@ func transferOf(ctx context.Context, tx *sqlx.Tx, paymentID string) (string, err
 // refundOfDebit is the word for the refund that a debit names, where its amount is the refund's; nil where none is named.
 func refundOfDebit(ctx context.Context, tx *sqlx.Tx, t *transferRow) (*RefundWord, error) {
 	var r refundRow
-	err := tx.GetContext(ctx, &r, `SELECT `+refundColumns+` FROM refunds WHERE provider_reference = $1 AND manual AND amount = $2 AND status IN ('submitted', 'failed')`, t.Reference, t.Amount)
+	err := tx.GetContext(ctx, &r, `SELECT `+orderOrNone(refundColumns)+` FROM refunds WHERE provider_reference = $1 AND manual AND amount = $2 AND status IN ('submitted', 'failed')`, t.Reference, t.Amount)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}

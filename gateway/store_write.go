@@ -35,6 +35,9 @@ type effects struct {
 	dossiers    []dossierRow
 	transfers   []transferRow
 	tellings    []tellingRow
+	lists       []listRow
+	listItems   []listItemRow
+	sentTo      []destinationRow
 
 	applications []applicationRow
 
@@ -55,6 +58,7 @@ func (e *effects) add(o *effects) {
 	e.orderChanges, e.paymentChanges = append(e.orderChanges, o.orderChanges...), append(e.paymentChanges, o.paymentChanges...)
 	e.audit, e.counters, e.voids = append(e.audit, o.audit...), append(e.counters, o.counters...), append(e.voids, o.voids...)
 	e.dossiers = append(e.dossiers, o.dossiers...)
+	e.lists, e.listItems, e.sentTo = append(e.lists, o.lists...), append(e.listItems, o.listItems...), append(e.sentTo, o.sentTo...)
 	e.transfers, e.tellings = append(e.transfers, o.transfers...), append(e.tellings, o.tellings...)
 	e.refundChanges, e.applicationChanges = append(e.refundChanges, o.refundChanges...), append(e.applicationChanges, o.applicationChanges...)
 }
@@ -84,7 +88,7 @@ func insertInto[T any](table string, rows []T) section {
 	}
 	list := strings.Join(cols, ", ")
 	values := list
-	if table == "payments" { // one that was found in a settlement may have no order
+	if table == "payments" || table == "refunds" { // money that was found, and what goes back of it, may have no order
 		values = strings.Replace(list, "order_id", "nullif(order_id, '')", 1)
 	}
 	return section{table, "INSERT INTO " + table + " (" + list + ") SELECT " + values + " FROM json_populate_recordset(NULL::" + table + ", $%d) RETURNING 1",
@@ -115,7 +119,7 @@ const changePayments = `UPDATE payments p SET status = d.status, received_amount
 const changeRefunds = `UPDATE refunds r SET status = d.status, provider_reference = d.provider_reference, provider_transaction = d.provider_transaction,
 	code = d.code, decided_by = d.decided_by, decided_at = d.decided_at, submitted_at = d.submitted_at, sends = d.sends, in_doubt = d.in_doubt,
 	effective_at = d.effective_at, recorded_at = d.recorded_at, next_lookup_at = d.next_lookup_at, lookups = d.lookups,
-	last_lookup_at = d.last_lookup_at, lookup_lease_until = NULL
+	last_lookup_at = d.last_lookup_at, listed_by = d.listed_by, lookup_lease_until = NULL
 	FROM json_populate_recordset(NULL::refunds, $%[1]d) d, json_to_recordset($%[1]d) AS g(id text, from_status text)
 	WHERE r.id = d.id AND g.id = d.id AND r.status = g.from_status RETURNING 1`
 
@@ -131,6 +135,7 @@ func (e *effects) sections() []section {
 		insertInto("history", e.history), insertInto("moves", e.moves), insertInto("outbox", e.outbox),
 		insertInto("callbacks", e.callbacks), insertInto("lookups", e.lookups), insertInto("refunds", e.refunds),
 		insertInto("receipts", e.receipts), insertInto("audit", e.audit), insertInto("surplus_applications", e.applications),
+		insertInto("refund_lists", e.lists), insertInto("refund_list_items", e.listItems), insertInto("refund_destinations", e.sentTo),
 		insertInto("counter_payments", e.counters), insertInto("voids", e.voids), insertInto("dossiers", e.dossiers),
 		{"order_changes", changeOrders, e.orderChanges, len(e.orderChanges)},
 		{"line_changes", changeLines, e.orderChanges, -len(e.orderChanges)}, // any number of lines may change

@@ -218,7 +218,7 @@ func (v *OrderView) public() *OrderView {
 	w := *v
 	w.Refunds = slices.Clone(v.Refunds)
 	for i := range w.Refunds {
-		w.Refunds[i].Reason = ""
+		w.Refunds[i] = w.Refunds[i].public()
 	}
 	return &w
 }

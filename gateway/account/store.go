@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -207,6 +209,16 @@ func (s *Store) adapter(a *Account, secrets [][]byte) (providers.Provider, error
 	return s.registry.New(a.Provider, p, providers.Deps{Now: s.now, HTTP: func(op providers.Operation) *http.Client {
 		return s.client(a.ID, op, a.timeouts[op])
 	}})
+}
+
+// TransferReference is how references of bank transfers are drawn; nil where no provider of this program has any.
+func (s *Store) TransferReference() func(dossierCode string, at time.Time) (string, error) {
+	for _, name := range slices.Sorted(maps.Keys(s.registry)) {
+		if r := s.registry[name]; r.Transfers && r.NewReference != nil {
+			return r.NewReference
+		}
+	}
+	return nil
 }
 
 // Exists reports whether any account is stored.

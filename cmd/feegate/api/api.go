@@ -108,6 +108,7 @@ func New(d Deps) (http.Handler, error) {
 	v1.POST("/webhook-endpoints/:id/replay", s.may(identity.WebhooksWrite), s.replayEndpoint)
 	s.mountMoney(v1)
 	v1.GET("/providers", s.may(identity.OrdersRead, identity.Operator, identity.Finance, identity.Admin), s.listProviders)
+	s.mountRefundLists(v1)
 	s.mountOperations(v1)
 	s.mountReconciliation(v1)
 	s.mountCounter(v1)
