@@ -69,18 +69,28 @@ func newStreet(t *testing.T) *street {
 		t.Fatal(err)
 	}
 	group := breaker.New(breaker.Settings{})
-	registry := providers.NewRegistry(vnpay.Registration(), momo.Registration(), notifier("bank_a"), notifier("bank_b"))
+	byHand := momo.Registration()
+	byHand.Name, byHand.New = "handmade", func(a providers.Account, d providers.Deps) (providers.Provider, error) {
+		p, err := momo.New(a, d)
+		return handmade{p}, err
+	}
+	registry := providers.NewRegistry(vnpay.Registration(), momo.Registration(), byHand, notifier("bank_a"), notifier("bank_b"))
 	accounts := account.NewStore(s.db, keys, registry, "http://127.0.0.1:1", world.Now, group.Client)
 	for _, a := range []account.Account{
 		{ID: momoAccount, Provider: "momo", Credentials: map[string]string{"partnerCode": "FEEGATEMOMO", "accessKey": "AK", "secretKey": "SK"}},
 		{ID: vnpayAccount, Provider: "vnpay", Credentials: map[string]string{"vnp_TmnCode": "FEEGATE1", "hash_secret": "S"}},
+		{ID: "acc_handmade", Provider: "handmade", Credentials: map[string]string{"partnerCode": "HANDMADE", "accessKey": "AK", "secretKey": "SK"}},
 	} {
 		a.AgencyCode, a.Kinds, a.BaseURL, a.Tariff = "H10.12", []string{"phi", "le_phi"}, s.sim.URL+"/"+a.Provider, vnd.Tariff{BPS: 110}
+		played := a.Provider
+		if played == byHand.Name { // MoMo without its refunds
+			played, a.BaseURL = "momo", s.sim.URL+"/momo"
+		}
 		a.Terminal = a.Credentials[registry[a.Provider].TerminalField]
 		if err := accounts.Create(ctx, a); err != nil {
 			t.Fatal(err)
 		}
-		if err := world.PutAccount(sim.Account{Provider: a.Provider, Terminal: a.Terminal, Credentials: a.Credentials, Tariff: a.Tariff}); err != nil {
+		if err := world.PutAccount(sim.Account{Provider: played, Terminal: a.Terminal, Credentials: a.Credentials, Tariff: a.Tariff}); err != nil {
 			t.Fatal(err)
 		}
 	}

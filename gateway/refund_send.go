@@ -118,7 +118,7 @@ func (g *Gateway) refunderOf(ctx context.Context, r *refundRow) (providers.Refun
 // asked is the refund as an adapter needs it: each sending has a reference of its own, so each is a first one.
 func (r *refundRow) asked(p *paymentRow) providers.Refund {
 	return providers.Refund{Reference: r.ProviderReference, Amount: r.Amount, Full: r.Amount == p.ReceivedAmount, Description: "Hoan tien phi le phi",
-		By: r.RequestedBy, CreatedAt: *r.SubmittedAt}
+		By: r.RequestedBy, CreatedAt: *r.SubmittedAt, Transaction: r.ProviderTransaction}
 }
 
 // askRefund asks the provider after one refund under way. ErrTooSoon: not asked.

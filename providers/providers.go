@@ -277,6 +277,7 @@ type Refund struct {
 	Description string
 	By          string    // who asks, an opaque id
 	CreatedAt   time.Time // of the submission; the same for each sending
+	Transaction string    // the provider's id of the refund, once known
 	SentBefore  bool      // a sending was tried before: a refusal proves nothing
 }
 

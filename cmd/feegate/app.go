@@ -22,6 +22,7 @@ import (
 	"feegate/providers/breaker"
 	"feegate/providers/momo"
 	"feegate/providers/vnpay"
+	"feegate/providers/zalopay"
 	"feegate/reconciliation"
 	"feegate/reconciliation/adoption"
 )
@@ -96,7 +97,7 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 
 // registry is every provider that this program speaks to.
 func registry() providers.Registry {
-	return providers.NewRegistry(vnpay.Registration(), momo.Registration())
+	return providers.NewRegistry(vnpay.Registration(), momo.Registration(), zalopay.Registration())
 }
 
 // checkoutDown says until when no payment can be started at an account, no time where a person must open it again; false: one can.

@@ -22,6 +22,7 @@ import (
 	"feegate/providers/momo/momosim"
 	"feegate/providers/sim"
 	"feegate/providers/vnpay/vnpaysim"
+	"feegate/providers/zalopay/zalopaysim"
 )
 
 const portalKey = "fgk_test_portal"
@@ -69,7 +70,7 @@ func newStreet(t *testing.T) *street {
 func newStreetOn(t *testing.T, db *sqlx.DB, service string) *street {
 	t.Helper()
 	s := &street{t: t, db: db, logs: &lockedBuffer{}}
-	world, err := sim.New(sim.Options{Wires: []sim.Wire{vnpaysim.New(), momosim.New()}, Start: time.Date(2026, 3, 10, 10, 0, 0, 0, sim.Zone())})
+	world, err := sim.New(sim.Options{Wires: []sim.Wire{vnpaysim.New(), momosim.New(), zalopaysim.New()}, Start: time.Date(2026, 3, 10, 10, 0, 0, 0, sim.Zone())})
 	if err != nil {
 		t.Fatal(err)
 	}

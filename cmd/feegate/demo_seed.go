@@ -21,6 +21,7 @@ import (
 	"feegate/providers"
 	"feegate/providers/momo"
 	"feegate/providers/vnpay"
+	"feegate/providers/zalopay"
 )
 
 // demoSecrets are the demo's keys; they stay the same over restarts (demo.json, mode 0600).
@@ -97,7 +98,7 @@ func writeWhole(name string, v any) error {
 func demoAccounts() []demoAccount {
 	var out []demoAccount
 	for n, agency := range demoAgencies() {
-		for _, provider := range []func(n int) demoAccount{demoVNPAY, demoMoMo} {
+		for _, provider := range []func(n int) demoAccount{demoVNPAY, demoMoMo, demoZaloPay} {
 			d := provider(n + 1)
 			d.ID, d.AgencyCode, d.Kinds = fmt.Sprintf("acc_%s_%d", d.Provider, n+1), agency.code, []string{"phi", "le_phi"}
 			out = append(out, d)
@@ -131,6 +132,17 @@ func demoMoMo(n int) demoAccount {
 	}
 	return demoAccount{Provider: "momo", Credentials: map[string]string{momo.CredentialPartner: nth("FEEGATEMOMO", n),
 		momo.CredentialAccess: "FEEGATEACCESSKEY", momo.CredentialSecret: fmt.Sprintf("SECRETKEYFORTESTVECTORS%09d", secret)}}
+}
+
+func demoZaloPay(n int) demoAccount {
+	key := func(first string) string {
+		if n > 1 {
+			return fmt.Sprintf("%s_%02d", first, n)
+		}
+		return first
+	}
+	return demoAccount{Provider: "zalopay", Credentials: map[string]string{zalopay.CredentialApp: fmt.Sprint(900000 + n),
+		zalopay.CredentialKey1: key("FAKEkey1_4f1c2d3e5a6b7c8d9e0f1a2b"), zalopay.CredentialKey2: key("FAKEkey2_9a8b7c6d5e4f3a2b1c0d9e8f")}}
 }
 
 // terminal is the account's id at its provider.

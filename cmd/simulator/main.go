@@ -24,6 +24,7 @@ import (
 	"feegate/providers/momo/momosim"
 	"feegate/providers/sim"
 	"feegate/providers/vnpay/vnpaysim"
+	"feegate/providers/zalopay/zalopaysim"
 )
 
 // options of the command line.
@@ -96,7 +97,7 @@ func run(ctx context.Context, o options, log *slog.Logger, out io.Writer) (err e
 	if o.GatewayClock != "" {
 		move = gatewayClock(o.GatewayClock)
 	}
-	world, err := sim.New(sim.Options{Wires: []sim.Wire{vnpaysim.New(), momosim.New()}, DataDir: o.DataDir, Start: o.Clock.Time, Log: log, MoveGateway: move})
+	world, err := sim.New(sim.Options{Wires: []sim.Wire{vnpaysim.New(), momosim.New(), zalopaysim.New()}, DataDir: o.DataDir, Start: o.Clock.Time, Log: log, MoveGateway: move})
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}

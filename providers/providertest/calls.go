@@ -336,10 +336,11 @@ func checkBadSettlement(t T, s Subject) {
 	}
 }
 
-// otherNumber is a row whose first number of the size of an amount has a digit more, so that nothing adds up.
+// otherNumber is a row whose last number of the size of an amount has a digit more, so that nothing adds up. (Ids stand at
+// the front of a row.)
 func otherNumber(row string) string {
 	fields := strings.Split(row, ",")
-	for i, f := range fields {
+	for i, f := range slices.Backward(fields) {
 		if _, err := vnd.Parse(f); err == nil && len(f) > 3 && len(f) < 8 {
 			fields[i] = f + "7"
 			break
