@@ -28,6 +28,11 @@ func PostJSON(ctx context.Context, c *http.Client, url string, body []byte, read
 	req.GetBody = nil // what cannot be read again cannot be sent again, by redirect or by a stale connection
 	req.Header.Set("Content-Type", "application/json; charset=UTF-8")
 	req.Header.Set("Accept", "application/json")
+	return exchange(c, req, func(status int, _ http.Header, body []byte) error { return read(status, body) })
+}
+
+// exchange sends what was made ready, once, and reads the answer.
+func exchange(c *http.Client, req *http.Request, read func(status int, header http.Header, body []byte) error) error {
 	resp, err := c.Do(req)
 	if err != nil {
 		return sendError(err)
@@ -44,7 +49,7 @@ func PostJSON(ctx context.Context, c *http.Client, url string, body []byte, read
 	case resp.StatusCode >= 300 && resp.StatusCode < 400:
 		err = fmt.Errorf("%w: HTTP status %d", ErrMalformed, resp.StatusCode)
 	default:
-		err = read(resp.StatusCode, answer)
+		err = read(resp.StatusCode, resp.Header, answer)
 	}
 	if errors.Is(err, ErrMalformed) {
 		if u, ok := resp.Body.(interface{ Unreadable() }); ok {
