@@ -36,7 +36,7 @@ func (p *provider) Transfers(ctx context.Context, cursor string) ([]providers.No
 			return nil, "", fmt.Errorf("casso list: %w", err)
 		}
 		for _, m := range rows {
-			if !seen[m.ID] { // what came meanwhile may push a row onto the next page
+			if mine := m.Account == p.Number() || m.Virtual == p.Number(); mine && !seen[m.ID] { // one key reads all accounts of a business; and what came meanwhile may push a row onto the next page
 				seen[m.ID] = true
 				all = append(all, m)
 			}
