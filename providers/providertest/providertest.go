@@ -34,6 +34,8 @@ const (
 	Lookup       Via = "lookup"
 	Refund       Via = "refund"
 	RefundLookup Via = "refund_lookup"
+	Cancel       Via = "cancel" // where the provider is a Canceller
+	Fetch        Via = "fetch"  // where it is a TransferFetcher
 )
 
 // Say is what the provider is made to say. The zero value is a success of the subject's payment or refund.
@@ -85,6 +87,11 @@ type Subject struct {
 	// is wrong, each with a part of the error to expect after a "→".
 	Settlement     string
 	BadSettlements map[string]string
+
+	// Lacks is what the provider's wire does not have. Each is proven, not passed over: see lacks.go.
+	Lacks Lacks
+	// Told are the calls of so many movements of Fetch's answer, each as the provider's server makes it, in the order of the list.
+	Told func(credentials map[string]string) []providers.Callback
 }
 
 // Check is one law.
@@ -115,6 +122,8 @@ func Checks() []Check {
 		{"secrets", checkSecrets},
 		{"plan", checkPlan},
 		{"answers", checkAnswers},
+		{"calls", checkCalls},
+		{"fetch", checkFetch},
 	}
 }
 
@@ -122,7 +131,7 @@ func Checks() []Check {
 func Run(t *testing.T, s Subject) {
 	t.Helper()
 	for _, c := range Checks() {
-		t.Run(c.Name, func(t *testing.T) { c.Func(t, s) })
+		t.Run(c.Name, func(t *testing.T) { s.Lacks.or(c)(t, s) })
 	}
 }
 
@@ -250,6 +259,24 @@ func (w *world) do(via Via, resent bool) outcome {
 		var n providers.RefundNotice
 		if n, o.err = call(ctx, s.Payment, refund); o.err == nil {
 			o.word = wordOf(n.Outcome, n.Reason)
+		}
+	case Cancel:
+		c, ok := w.p.(providers.Canceller)
+		if !ok {
+			o.err = errors.New("the provider is no Canceller")
+			break
+		}
+		if o.err = c.Cancel(ctx, s.Payment); o.err == nil {
+			o.word = "cancelled"
+		}
+	case Fetch:
+		f, ok := w.p.(providers.TransferFetcher)
+		if !ok {
+			o.err = errors.New("the provider is no TransferFetcher")
+			break
+		}
+		if _, _, o.err = f.Transfers(ctx, ""); o.err == nil {
+			o.word = "fetched"
 		}
 	}
 	if o.err != nil {
