@@ -57,7 +57,7 @@ type Channel struct {
 // Subject describes a provider to the suite.
 type Subject struct {
 	Registration providers.Registration
-	Account      providers.Account // with one active secret
+	Account      providers.Account // with one active secret; its URLs are paths below the base
 	NextSecret   map[string]string // the credentials after a rotation
 	Other        providers.Account // another terminal that has the same secret
 	Payment      providers.Payment // Transaction is set, as for a refund
@@ -183,7 +183,10 @@ func saying(s Subject, say Say) handler {
 func build(t T, s Subject, base string, timeout time.Duration) providers.Provider {
 	t.Helper()
 	a := s.Account
-	a.BaseURL, a.URLs = base, nil
+	a.BaseURL, a.URLs = base, map[string]string{}
+	for purpose, path := range s.Account.URLs { // the subject's paths, at the server that plays the other side
+		a.URLs[purpose] = base + path
+	}
 	g := breaker.New(breaker.Settings{Failures: 1 << 20})
 	p, err := providers.NewRegistry(s.Registration).New(s.Registration.Name, a, providers.Deps{
 		HTTP: func(op providers.Operation) *http.Client { return g.Client(a.ID, op, timeout) },
