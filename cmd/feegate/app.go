@@ -22,6 +22,7 @@ import (
 	"feegate/providers/breaker"
 	"feegate/providers/casso"
 	"feegate/providers/momo"
+	"feegate/providers/payos"
 	"feegate/providers/sepay"
 	"feegate/providers/vietqr"
 	"feegate/providers/vnpay"
@@ -91,7 +92,7 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 // registry is every provider that this program speaks to.
 func registry() providers.Registry {
 	return providers.NewRegistry(vnpay.Registration(), momo.Registration(),
-		vietqr.Registration(), sepay.Registration(), casso.Registration())
+		vietqr.Registration(), sepay.Registration(), casso.Registration(), payos.Registration())
 }
 
 // checkoutDown says until when no payment can be started at an account, no time where a person must open it again; false: one can.

@@ -21,6 +21,7 @@ import (
 	"feegate/providers"
 	"feegate/providers/casso"
 	"feegate/providers/momo"
+	"feegate/providers/payos"
 	"feegate/providers/sepay"
 	"feegate/providers/vietqr"
 	"feegate/providers/vnpay"
@@ -100,7 +101,7 @@ func writeWhole(name string, v any) error {
 func demoAccounts() []demoAccount {
 	var out []demoAccount
 	for n, agency := range demoAgencies() {
-		for _, provider := range []func(n int) demoAccount{demoVNPAY, demoMoMo, demoSePay, demoCasso} {
+		for _, provider := range []func(n int) demoAccount{demoVNPAY, demoMoMo, demoSePay, demoCasso, demoPayOS} {
 			d := provider(n + 1)
 			d.ID, d.AgencyCode, d.Kinds = fmt.Sprintf("acc_%s_%d", d.Provider, n+1), agency.code, []string{"phi", "le_phi"}
 			out = append(out, d)
@@ -152,6 +153,13 @@ func demoCasso(n int) demoAccount {
 	return demoAccount{Provider: casso.Name, Terminal: demoBank(n).Number, Beneficiary: demoBank(n), Credentials: map[string]string{
 		casso.CredentialKey: nth("FAKEcassoKey_8c7b6a5948372615f0e1d2c3b4a59687", n), casso.CredentialToken: nth("FAKE_SECURE_TOKEN", n),
 		casso.CredentialAPI: nth("FAKE_CASSO_API_KEY", n)}}
+}
+
+// demoPayOS has virtual accounts of its own before an account at another bank.
+func demoPayOS(n int) demoAccount {
+	to := providers.Beneficiary{Bank: "970422", Number: fmt.Sprintf("12345678%02d", n), Name: fmt.Sprintf("TAI KHOAN THU PHI %02d", n)}
+	return demoAccount{Provider: payos.Name, Beneficiary: to, Credentials: map[string]string{payos.CredentialClient: nth("fake-client-id", n),
+		payos.CredentialKey: nth("fake-api-key", n), payos.CredentialChecksum: nth("FAKEchecksum_00112233445566778899aabbccddeeff", n)}}
 }
 
 // demoVietQR is a second bank account of an agency, which nobody watches: its statement alone tells.

@@ -23,6 +23,7 @@ import (
 
 	"feegate/providers/casso/cassosim"
 	"feegate/providers/momo/momosim"
+	"feegate/providers/payos/payossim"
 	"feegate/providers/sepay/sepaysim"
 	"feegate/providers/sim"
 	"feegate/providers/vietqr/vietqrsim"
@@ -80,7 +81,7 @@ func main() {
 // wires are the providers that are played.
 func wires() []sim.Wire {
 	return []sim.Wire{vnpaysim.New(), momosim.New(),
-		vietqrsim.New(), sepaysim.New(), cassosim.New()}
+		vietqrsim.New(), sepaysim.New(), cassosim.New(), payossim.New()}
 }
 
 // run serves until the context ends.
