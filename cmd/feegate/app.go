@@ -20,7 +20,11 @@ import (
 	"feegate/gateway/identity"
 	"feegate/providers"
 	"feegate/providers/breaker"
+	"feegate/providers/casso"
 	"feegate/providers/momo"
+	"feegate/providers/payos"
+	"feegate/providers/sepay"
+	"feegate/providers/vietqr"
 	"feegate/providers/vnpay"
 	"feegate/providers/zalopay"
 	"feegate/reconciliation"
@@ -97,7 +101,8 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 
 // registry is every provider that this program speaks to.
 func registry() providers.Registry {
-	return providers.NewRegistry(vnpay.Registration(), momo.Registration(), zalopay.Registration())
+	return providers.NewRegistry(vnpay.Registration(), momo.Registration(), zalopay.Registration(),
+		vietqr.Registration(), sepay.Registration(), casso.Registration(), payos.Registration())
 }
 
 // checkoutDown says until when no payment can be started at an account, no time where a person must open it again; false: one can.

@@ -19,8 +19,12 @@ import (
 
 	"feegate/gateway/account"
 	"feegate/migrations/dbtest"
+	"feegate/providers/casso/cassosim"
 	"feegate/providers/momo/momosim"
+	"feegate/providers/payos/payossim"
+	"feegate/providers/sepay/sepaysim"
 	"feegate/providers/sim"
+	"feegate/providers/vietqr/vietqrsim"
 	"feegate/providers/vnpay/vnpaysim"
 	"feegate/providers/zalopay/zalopaysim"
 )
@@ -70,7 +74,7 @@ func newStreet(t *testing.T) *street {
 func newStreetOn(t *testing.T, db *sqlx.DB, service string) *street {
 	t.Helper()
 	s := &street{t: t, db: db, logs: &lockedBuffer{}}
-	world, err := sim.New(sim.Options{Wires: []sim.Wire{vnpaysim.New(), momosim.New(), zalopaysim.New()}, Start: time.Date(2026, 3, 10, 10, 0, 0, 0, sim.Zone())})
+	world, err := sim.New(sim.Options{Wires: []sim.Wire{vnpaysim.New(), momosim.New(), zalopaysim.New(), vietqrsim.New(), sepaysim.New(), cassosim.New(), payossim.New()}, Start: time.Date(2026, 3, 10, 10, 0, 0, 0, sim.Zone())})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,15 +21,7 @@ func readQR(s string) (qrCode, error) {
 	if len(s) < 12 || s[len(s)-8:len(s)-4] != "6304" {
 		return qrCode{}, errors.New("it has no checksum at the end")
 	}
-	sum := uint32(0xFFFF)
-	for _, b := range []byte(s[:len(s)-4]) {
-		for bit := 7; bit >= 0; bit-- {
-			top := sum>>15&1 ^ uint32(b)>>bit&1
-			if sum = sum << 1 & 0xFFFF; top == 1 {
-				sum ^= 0x1021
-			}
-		}
-	}
+	sum := checksum(s[:len(s)-4])
 	if got, err := strconv.ParseUint(s[len(s)-4:], 16, 16); err != nil || uint32(got) != sum {
 		return qrCode{}, fmt.Errorf("its checksum is %s and should be %04X", s[len(s)-4:], sum)
 	}
@@ -59,6 +51,28 @@ func readQR(s string) (qrCode, error) {
 		return qrCode{}, errors.New("it names no account")
 	}
 	return c, nil
+}
+
+// checksum is the one at a payload's end, bit by bit.
+func checksum(s string) uint32 {
+	sum := uint32(0xFFFF)
+	for _, b := range []byte(s) {
+		for bit := 7; bit >= 0; bit-- {
+			top := sum>>15&1 ^ uint32(b)>>bit&1
+			if sum = sum << 1 & 0xFFFF; top == 1 {
+				sum ^= 0x1021
+			}
+		}
+	}
+	return sum
+}
+
+// WriteQR is the code that a provider with accounts of its own shows: for one payment.
+func WriteQR(bank, account string, amount vnd.Amount, content string) string {
+	field := func(id, v string) string { return fmt.Sprintf("%s%02d%s", id, len(v), v) }
+	s := field("00", "01") + field("01", "12") + field("38", field("00", "A000000727")+field("01", field("00", bank)+field("01", account))+field("02", "QRIBFTTA")) +
+		field("53", "704") + field("54", amount.String()) + field("58", "VN") + field("62", field("08", content)) + "6304"
+	return s + fmt.Sprintf("%04X", checksum(s))
 }
 
 func fieldsOf(s string) (map[string]string, error) {
