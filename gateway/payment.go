@@ -78,7 +78,8 @@ func (in *NewPayment) validate() error {
 	return nil
 }
 
-// settleEarlier looks earlier live payments up before another starts, so that nobody pays twice because we did not ask.
+// settleEarlier looks earlier live payments up before another starts, so that nobody pays twice because we did not ask; what is
+// clearly not paid is cancelled at the provider, where it can be.
 func (g *Gateway) settleEarlier(ctx context.Context, c Caller, orderID string, despite bool) error {
 	under, err := livePayments(ctx, g.db, orderID)
 	if err != nil || len(under) == 0 {
@@ -98,8 +99,29 @@ func (g *Gateway) settleEarlier(ctx context.Context, c Caller, orderID string, d
 		if after.InDoubt && !despite && (after.Status == PaymentCreated || after.Status == PaymentPending) {
 			return &Problem{Name: ProblemPaymentInDoubt, Detail: "an earlier payment has no final result yet: " + p.ID, Order: orderID}
 		}
+		if after.Status == PaymentPending && !after.InDoubt {
+			if err := g.cancelAtProvider(ctx, &p); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
+}
+
+// cancelAtProvider asks the provider to let nobody pay a payment any more. Only its clear yes ends the payment; any other answer
+// changes nothing, and money that comes all the same is money.
+func (g *Gateway) cancelAtProvider(ctx context.Context, p *paymentRow) error {
+	entry, err := g.accounts.Get(ctx, *p.AccountID)
+	if err != nil || entry.Err != nil {
+		return err
+	}
+	canceller, can := entry.Provider.(providers.Canceller)
+	if !can || canceller.Cancel(ctx, p.asked()) != nil {
+		return nil
+	}
+	_, err = g.Record(context.WithoutCancel(ctx), Word{AccountID: *p.AccountID, Source: SourceLookup,
+		Notice: providers.Notice{Reference: p.ProviderReference, Outcome: providers.Failed, Code: "cancelled", Reason: providers.ReasonPayerCancelled}})
+	return err
 }
 
 // intend writes the payment before anything is sent.

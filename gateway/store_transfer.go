@@ -139,7 +139,7 @@ func (g *Gateway) readTransfer(ctx context.Context, id string) (*TransferView, [
 	}
 	if err := g.db.SelectContext(ctx, &v.Suggestions, `SELECT o.id AS order_id, o.dossier_code, p.id AS payment_id, p.provider_reference AS reference, o.amount - o.paid_amount AS amount, p.created_at AS shown_at
 		FROM bank_transfers t JOIN merchant_accounts own ON own.id = t.account_id JOIN merchant_accounts a ON a.agency_code = own.agency_code
-		JOIN payments p ON p.account_id = a.id AND p.by_transfer AND p.status IN ('pending', 'expired') AND p.created_at BETWEEN t.at - interval '3 days' AND t.at
+		JOIN payments p ON p.account_id = a.id AND p.by_transfer AND p.status IN ('pending', 'expired') AND p.created_at BETWEEN t.at - interval '3 days' AND t.recorded_at
 		JOIN orders o ON o.id = p.order_id AND o.status IN ('open', 'expired') AND o.amount - o.paid_amount = t.amount
 		WHERE t.id = $1 AND NOT t.wrong_account ORDER BY p.created_at DESC LIMIT 10`, id); err != nil {
 		return nil, nil, fmt.Errorf("finding what transfer %s may be for: %w", id, err)

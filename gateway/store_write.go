@@ -69,8 +69,13 @@ var errStale = errors.New("the row has changed meanwhile")
 // IsStale reports whether a decision met somebody else's change, or the database ended a deadlock with it: the transaction is rolled
 // back and the decision made again on what stands then.
 func IsStale(err error) bool {
+	return errors.Is(err, errStale) || violated(err) == "order_lines_live" || deadlocked(err)
+}
+
+// deadlocked: two waited for each other and the database ended this one; nothing of it is written.
+func deadlocked(err error) bool {
 	var p *pq.Error
-	return errors.Is(err, errStale) || violated(err) == "order_lines_live" || (errors.As(err, &p) && p.Code == "40P01")
+	return errors.As(err, &p) && p.Code == "40P01"
 }
 
 type section struct {
