@@ -107,6 +107,7 @@ func Checks() []Check {
 		{"codes", checkCodes},
 		{"amount", checkAmount},
 		{"repeatable", checkRepeatable},
+		{"refund-twice", checkRefundTwice},
 		{"timeout", checkTimeout},
 		{"not-sent", checkNotSent},
 		{"garbage", checkGarbage},
