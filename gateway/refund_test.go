@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -495,6 +496,18 @@ func TestFiftyRacingApprovals(t *testing.T) {
 	}
 }
 
+// witness is a provider that remembers the refund it was asked after.
+type witness struct {
+	providers.Provider
+	providers.Refunder
+	asked *atomic.Pointer[providers.Refund]
+}
+
+func (w witness) LookupRefund(ctx context.Context, p providers.Payment, r providers.Refund) (providers.RefundNotice, error) {
+	w.asked.Store(&r)
+	return w.Refunder.LookupRefund(ctx, p, r)
+}
+
 // handmade is a provider without an interface to pay back.
 type handmade struct{ providers.Provider }
 
@@ -575,6 +588,10 @@ func TestARefundAtVNPAYIsDoneByItsRow(t *testing.T) {
 			v, err := s.g.Refund(t.Context(), person("lan"), r.ID)
 			if err != nil || v.Status != gateway.RefundSucceeded || v.ProviderTransaction == "" {
 				t.Errorf("%+v %v", v, err)
+			}
+			// It is asked after by VNPAY's own number of it, where one was told.
+			if asked := s.asked.Load(); asked == nil || (asked.Transaction == "") != (c.fault != "none") || !asked.SentBefore || asked.Reference != v.ProviderReference {
+				t.Errorf("asked after %+v", asked)
 			}
 			if truth, _ := s.world.Ledger(); len(truth) != 1 || truth[0].Refunded != 20000 {
 				t.Errorf("%+v", truth)
