@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,6 +39,7 @@ type street struct {
 	sim    *httptest.Server
 	caller gateway.Caller
 	n      int
+	asked  atomic.Pointer[providers.Refund] // the last refund that VNPAY was asked after
 }
 
 const momoAccount, vnpayAccount = "acc_momo", "acc_vnpay"
@@ -74,7 +76,12 @@ func newStreet(t *testing.T) *street {
 		p, err := momo.New(a, d)
 		return handmade{p}, err
 	}
-	registry := providers.NewRegistry(vnpay.Registration(), momo.Registration(), byHand, notifier("bank_a"), notifier("bank_b"))
+	watched := vnpay.Registration()
+	watched.New = func(a providers.Account, d providers.Deps) (providers.Provider, error) {
+		p, err := vnpay.New(a, d)
+		return witness{p, p.(providers.Refunder), &s.asked}, err
+	}
+	registry := providers.NewRegistry(watched, momo.Registration(), byHand, notifier("bank_a"), notifier("bank_b"))
 	accounts := account.NewStore(s.db, keys, registry, "http://127.0.0.1:1", world.Now, group.Client)
 	for _, a := range []account.Account{
 		{ID: momoAccount, Provider: "momo", Credentials: map[string]string{"partnerCode": "FEEGATEMOMO", "accessKey": "AK", "secretKey": "SK"}},

@@ -114,6 +114,7 @@ func Checks() []Check {
 		{"codes", checkCodes},
 		{"amount", checkAmount},
 		{"repeatable", checkRepeatable},
+		{"refund-twice", checkRefundTwice},
 		{"timeout", checkTimeout},
 		{"not-sent", checkNotSent},
 		{"garbage", checkGarbage},

@@ -70,6 +70,9 @@ func TestEachLieIsFoundByItsCheck(t *testing.T) {
 		"puts the answer into its errors":      {flaws{leaks: true}, "secrets"},
 		"sends the secret":                     {flaws{leaksInRequest: true}, "secrets"},
 		"never sends the same twice":           {flaws{randomRequest: true}, "repeatable"},
+		"pays back under another id":           {flaws{refundAnew: true}, "refund-twice"},
+		"pays back by a look-up":               {flaws{lookupPaysBack: true}, "refund-twice"},
+		"believes a refusal of the repetition": {flaws{refusalFails: true}, "refund-twice"},
 		"asks without pause":                   {flaws{noMinInterval: true}, "plan"},
 		"answers nothing":                      {flaws{emptyStatus: true}, "answers"},
 		"thanks a forger":                      {flaws{forgedIsFine: true}, "answers"},
@@ -112,6 +115,8 @@ func TestAHalfDescribedSubjectFails(t *testing.T) {
 			ch.Unknown = "ok"
 			s.Channels["query"] = ch
 		}, "unknown-code"},
+		"a refund untold":   {func(s *Subject) { s.Calls = s.Calls[:2] }, "refund-twice"},
+		"no second sending": {func(s *Subject) { delete(s.Channels, "refund_again") }, "refund-twice"},
 		"no signed fields":  {func(s *Subject) { s.SignedFields = nil }, "tampering"},
 		"a list of nothing": {func(s *Subject) { s.Codes = []byte(`{}`) }, "codes"},
 	} {
