@@ -182,6 +182,7 @@ func TestTheListIsReadPageByPage(t *testing.T) {
 		for i := range 3 {
 			rows = append(rows, movement(map[string]any{"id": n*2 + i, "reference": fmt.Sprint("FT", n*2+i)}))
 		}
+		rows = append(rows, movement(map[string]any{"id": 100 + n, "accountNumber": "9876543210"})) // another account of the same business
 		_, _ = rw.Write(page(n, 3, rows...))
 	}))
 	defer server.Close()

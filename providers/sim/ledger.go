@@ -228,6 +228,9 @@ type Entered struct {
 // Enter puts succeeded payments of the past into the ledger, without callbacks: all of them or none. A row that stands
 // there already, equal in amount and time, is left as it is, so that the call may be repeated.
 func (w *World) Enter(provider string, rows []Earlier) ([]Entered, error) {
+	if bank, ok := w.wires[provider].(Bank); ok {
+		return w.enterTransfers(bank, rows)
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	fresh := make([]Payment, 0, len(rows))

@@ -303,6 +303,54 @@ func (w *World) onlyAccount(bank Bank, o *TransferOrder) error {
 	return nil
 }
 
+// enterTransfers is Enter for a bank account: the transfers stand on its statement, and nobody is told.
+func (w *World) enterTransfers(bank Bank, rows []Earlier) ([]Entered, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var fresh []Transfer
+	known := map[string]Transfer{}
+	for _, t := range w.bank.transfers {
+		known[join(t.Provider, t.Terminal, t.Ours)] = t
+	}
+	out := make([]Entered, len(rows))
+	for i, r := range rows {
+		a, ok := w.accounts[accountKey{bank.Name(), r.Account}]
+		switch {
+		case !ok:
+			return nil, fmt.Errorf("items[%d].account: %w: %q is not registered", i, ErrInvalid, r.Account)
+		case r.Reference == "" || len(r.Reference) > 100 || r.Amount <= 0 || r.PaidAt.IsZero():
+			return nil, fmt.Errorf("items[%d]: %w: reference, amount above 0 and paid_at are needed", i, ErrInvalid)
+		}
+		t := Transfer{Number: int64(len(w.bank.transfers)+len(fresh)) + 1, Account: bank.Number(a), Amount: r.Amount, Content: r.Reference, Ours: r.Reference, Reference: r.Transaction,
+			PayerAccount: "0011002233445", PayerBank: "970436", PayerName: "NGUYEN VAN A", At: r.PaidAt.In(Zone()).Truncate(time.Second), Provider: bank.Name(), Terminal: a.Terminal}
+		if t.Reference == "" {
+			t.Reference = bankReference(t.At, fmt.Sprint("entered ", t.Account, t.Ours))
+		}
+		key := join(t.Provider, t.Terminal, t.Ours)
+		if old, stands := known[key]; stands {
+			if old.Amount != t.Amount || !old.At.Equal(t.At) {
+				return nil, fmt.Errorf("items[%d].reference: %w: %q was entered with other figures", i, ErrConflict, r.Reference)
+			}
+			out[i] = Entered{old.Ours, old.Reference}
+			continue
+		}
+		if w.bank.booked[t.bookedAs()] {
+			return nil, fmt.Errorf("items[%d].transaction: %w: the bank has booked %s already", i, ErrConflict, t.Reference)
+		}
+		known[key] = t
+		fresh = append(fresh, t)
+		out[i] = Entered{t.Ours, t.Reference}
+	}
+	if len(w.bank.transfers)+len(w.ledger.payments)+len(fresh) > MaxPayments {
+		return nil, ErrFull
+	}
+	for _, t := range fresh {
+		w.bank.add(t)
+	}
+	w.changed()
+	return out, nil
+}
+
 // Names in Payment.Wire that the bank reads: the virtual account that a payment is paid into, and what the payer's code says.
 const (
 	WireVirtual = "virtual_account"

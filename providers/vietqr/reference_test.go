@@ -147,6 +147,14 @@ func TestTheNotifiersOwnWordMustAgree(t *testing.T) {
 	}
 }
 
+func TestFoldingKeepsWhatIsThere(t *testing.T) {
+	for s, want := range map[string]string{"Đường số 9, đá; Ấp Ơ": "DUONGSO9DAAPO", "a\u0301b": "AB", "ſıＡ": "", "\xffPHX": "PHX", " ": ""} {
+		if got := Fold(s); got != want {
+			t.Errorf("%q: %q, want %q", s, got, want)
+		}
+	}
+}
+
 func TestReferencesAreDrawnApart(t *testing.T) {
 	seen := map[string]bool{}
 	for range 1000 {

@@ -46,7 +46,8 @@ func scan(t interface{ Fatalf(string, ...any) }, img image.Image) string {
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
-	r, err := qrcode.NewQRCodeReader().Decode(bits, nil)
+	// What is read is a picture, not a photograph: the code need not be looked for, which now and then goes wrong.
+	r, err := qrcode.NewQRCodeReader().Decode(bits, map[gozxing.DecodeHintType]any{gozxing.DecodeHintType_PURE_BARCODE: true})
 	if err != nil {
 		t.Fatalf("the picture is not read: %v", err)
 	}
@@ -90,6 +91,10 @@ func TestTheCodeNeedsNothingFromOutsideAndSaysWhatItIs(t *testing.T) {
 	}
 	if n := strings.Count(s, "http"); n != 1 { // the name of SVG itself
 		t.Errorf("something outside is named: %s", s)
+	}
+	border := regexp.MustCompile(`[M ](\d+) (\d+)h(\d+)`).FindStringSubmatch(s)
+	if border == nil || border[1] != "4" || border[2] != "4" || border[3] != "7" { // the corner's pattern stands inside an empty border of four
+		t.Errorf("the first stroke is at %v", border)
 	}
 	if len(s) > 20_000 {
 		t.Errorf("%d bytes", len(s))

@@ -53,7 +53,7 @@ func (Wire) Settlement() sim.SettlementFormat { return sim.SettlementFormat{} }
 
 // Callback is of payments, which Casso does not know.
 func (Wire) Callback(sim.Account, sim.Payment, sim.Message) (sim.Outgoing, error) {
-	return sim.Outgoing{}, errors.New("Casso tells of transfers alone")
+	return sim.Outgoing{}, errors.New("only transfers are told by Casso")
 }
 
 // Number is the account that is watched.
