@@ -18,6 +18,22 @@ import (
 	"feegate/providers/breaker"
 )
 
+// claimed is the word of a rightly signed callback of a success.
+func (s Subject) claimed() string {
+	if s.Unproven {
+		return string(providers.Uncertain)
+	}
+	return string(providers.Succeeded)
+}
+
+// separator stands between the columns of the settlement file.
+func (s Subject) separator() string {
+	if s.Separator == "" {
+		return ","
+	}
+	return s.Separator
+}
+
 // T is what a check needs of *testing.T, so that the suite itself can be tested.
 type T interface {
 	Helper()
@@ -70,7 +86,11 @@ type Subject struct {
 	// Callback makes the provider's call, signed with the credentials; Tamper changes a field of it afterwards.
 	Callback     func(credentials map[string]string, s Say) providers.Callback
 	SignedFields []string
-	Tamper       func(c providers.Callback, field string) providers.Callback
+	// Unproven: the wire's signature is too weak to prove a payment, so a callback's success is a claim: its notice is Uncertain
+	// with Doubt, and the look-up decides. Refuses are characters that make a callback unreadable, however rightly it is signed.
+	Unproven bool
+	Refuses  string
+	Tamper   func(c providers.Callback, field string) providers.Callback
 
 	// Calls are the ways that send a request; Answer plays the provider's answer to one.
 	Calls  []Via
@@ -83,6 +103,7 @@ type Subject struct {
 
 	// Settlement is a right file of the account with a payment, a refund and a TOTAL. BadSettlements are wrong ones by what
 	// is wrong, each with a part of the error to expect after a "→".
+	Separator      string // between its columns; "" = a comma
 	Settlement     string
 	BadSettlements map[string]string
 }

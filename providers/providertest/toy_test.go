@@ -34,6 +34,7 @@ type flaws struct {
 	askedAmount, leaks, leaksInRequest, randomRequest, forgets                bool
 	noMinInterval, emptyStatus, forgedIsFine                                  bool
 	settlementNoKey, settlementForgives, encodes, canonicalOther, otherVector bool
+	claims                                                                    bool // no flaw: its callbacks prove nothing
 }
 
 const toyFields = "amount code ref terminal text"
@@ -176,6 +177,9 @@ func (p *toy) Verify(_ context.Context, c providers.Callback) ([]providers.Notic
 	}
 	n := providers.Notice{Reference: v.Get("ref"), Code: v.Get("code"), Amount: amount, Transaction: "T1"}
 	n.Outcome, n.Reason = p.outcome(n.Code, p.flaws.unknownFails)
+	if p.flaws.claims && n.Outcome == providers.Succeeded {
+		n.Outcome, n.Doubt = providers.Uncertain, true
+	}
 	if p.flaws.forgets {
 		n.Transaction = fmt.Sprint(time.Now().UnixNano())
 	}
