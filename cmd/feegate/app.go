@@ -20,6 +20,7 @@ import (
 	"feegate/gateway/identity"
 	"feegate/providers"
 	"feegate/providers/breaker"
+	"feegate/providers/dvcqg"
 	"feegate/providers/momo"
 	"feegate/providers/vnpay"
 	"feegate/reconciliation"
@@ -87,7 +88,7 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 
 // registry is every provider that this program speaks to.
 func registry() providers.Registry {
-	return providers.NewRegistry(vnpay.Registration(), momo.Registration())
+	return providers.NewRegistry(vnpay.Registration(), momo.Registration(), dvcqg.Registration())
 }
 
 // checkoutDown says until when no payment can be started at an account, no time where a person must open it again; false: one can.

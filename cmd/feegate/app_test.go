@@ -19,6 +19,7 @@ import (
 
 	"feegate/gateway/account"
 	"feegate/migrations/dbtest"
+	"feegate/providers/dvcqg/dvcqgsim"
 	"feegate/providers/momo/momosim"
 	"feegate/providers/sim"
 	"feegate/providers/vnpay/vnpaysim"
@@ -68,7 +69,7 @@ func newStreet(t *testing.T) *street {
 func newStreetOn(t *testing.T, db *sqlx.DB, service string) *street {
 	t.Helper()
 	s := &street{t: t, db: db, logs: &lockedBuffer{}}
-	world, err := sim.New(sim.Options{Wires: []sim.Wire{vnpaysim.New(), momosim.New()}, Start: time.Date(2026, 3, 10, 10, 0, 0, 0, sim.Zone())})
+	world, err := sim.New(sim.Options{Wires: []sim.Wire{vnpaysim.New(), momosim.New(), dvcqgsim.New()}, Start: time.Date(2026, 3, 10, 10, 0, 0, 0, sim.Zone())})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ import (
 	"feegate/gateway/identity"
 	"feegate/gateway/vnd"
 	"feegate/providers"
+	"feegate/providers/dvcqg"
 	"feegate/providers/momo"
 	"feegate/providers/vnpay"
 )
@@ -97,7 +98,7 @@ func writeWhole(name string, v any) error {
 func demoAccounts() []demoAccount {
 	var out []demoAccount
 	for n, agency := range demoAgencies() {
-		for _, provider := range []func(n int) demoAccount{demoVNPAY, demoMoMo} {
+		for _, provider := range []func(n int) demoAccount{demoVNPAY, demoMoMo, demoDVCQG} {
 			d := provider(n + 1)
 			d.ID, d.AgencyCode, d.Kinds = fmt.Sprintf("acc_%s_%d", d.Provider, n+1), agency.code, []string{"phi", "le_phi"}
 			out = append(out, d)
@@ -131,6 +132,16 @@ func demoMoMo(n int) demoAccount {
 	}
 	return demoAccount{Provider: "momo", Credentials: map[string]string{momo.CredentialPartner: nth("FEEGATEMOMO", n),
 		momo.CredentialAccess: "FEEGATEACCESSKEY", momo.CredentialSecret: fmt.Sprintf("SECRETKEYFORTESTVECTORS%09d", secret)}}
+}
+
+// demoDVCQG is an account at the national portal's payment platform; it takes the money of whoever is named in the receipt block.
+func demoDVCQG(n int) demoAccount {
+	secret := "demo-secret"
+	if n > 1 {
+		secret = fmt.Sprintf("demo-secret-%d", n)
+	}
+	return demoAccount{Provider: "dvcqg", Credentials: map[string]string{dvcqg.CredentialPartner: nth("H10DEMO", n), dvcqg.CredentialSecret: secret},
+		Beneficiary: providers.Beneficiary{Bank: "970436", Number: fmt.Sprintf("%010d", 1122330000+n), Name: "KHO BAC NHA NUOC"}}
 }
 
 // terminal is the account's id at its provider.

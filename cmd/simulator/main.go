@@ -21,6 +21,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"feegate/providers/dvcqg/dvcqgsim"
 	"feegate/providers/momo/momosim"
 	"feegate/providers/sim"
 	"feegate/providers/vnpay/vnpaysim"
@@ -96,7 +97,7 @@ func run(ctx context.Context, o options, log *slog.Logger, out io.Writer) (err e
 	if o.GatewayClock != "" {
 		move = gatewayClock(o.GatewayClock)
 	}
-	world, err := sim.New(sim.Options{Wires: []sim.Wire{vnpaysim.New(), momosim.New()}, DataDir: o.DataDir, Start: o.Clock.Time, Log: log, MoveGateway: move})
+	world, err := sim.New(sim.Options{Wires: []sim.Wire{vnpaysim.New(), momosim.New(), dvcqgsim.New()}, DataDir: o.DataDir, Start: o.Clock.Time, Log: log, MoveGateway: move})
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
