@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"net/http"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"feegate/gateway/account"
+	"feegate/providers/sim"
+	"feegate/reconciliation"
 )
 
 // dvcqgStreet is the street with an account at the national portal's platform besides.
@@ -152,5 +155,33 @@ func TestAFaultyMappingIsNamed(t *testing.T) {
 	e, err := s.app.accounts.Get(t.Context(), "acc_bad")
 	if err != nil || e.Err == nil || !strings.Contains(e.Err.Error(), "- hashes.callback: is missing") || !strings.Contains(e.Err.Error(), "- settlement.columns: no column is net") {
 		t.Errorf("%v %v", err, e)
+	}
+}
+
+// The beneficiary stands in a block that no hash covers, so the file's account is held against ours; in Base64 as in plain text.
+func TestTheNationalPortalsFileSettlesAndNamesAWrongAccount(t *testing.T) {
+	s := dvcqgStreet(t)
+	_, payment, reference := s.started("dvcqg")
+	s.decide("dvcqg", reference, map[string]any{"outcome": "succeed"})
+	s.sweep()
+	day := s.world.Now().Format(time.DateOnly)
+	_, file, _, err := s.world.Settlement("dvcqg", "H10DEMO", day, sim.Changes{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.move(24 * time.Hour)
+	r := reconciliation.New(s.own, s.app.accounts, s.app.gateway, s.world.Now)
+	wrong := strings.Replace(string(file), "|0011223344|", "|9999999999|", 1)
+	for text, findings := range map[string]int{string(file): 0, wrong: 1, base64.StdEncoding.EncodeToString(file): 0} {
+		imp, err := r.Settlement(t.Context(), reconciliation.File{AccountID: "acc_dvcqg", Date: day, By: "usr_1", Body: strings.NewReader(text), DryRun: true})
+		if err != nil || imp.Lines != 1 || len(imp.Findings) != findings || findings == 1 && imp.Findings[0].Kind != "wrong_account" {
+			t.Errorf("%+v %v\n%s", imp, err, text)
+		}
+	}
+	if _, err := r.Settlement(t.Context(), reconciliation.File{AccountID: "acc_dvcqg", Date: day, By: "usr_1", Body: strings.NewReader(string(file))}); err != nil {
+		t.Fatal(err)
+	}
+	if n := s.count(`SELECT count(*) FROM matches WHERE payment_id = $1 AND ended_at IS NULL`, payment); n != 1 {
+		t.Errorf("%d matches", n)
 	}
 }

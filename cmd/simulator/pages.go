@@ -109,8 +109,11 @@ func stateWords(status string) stateWord {
 
 // brand is a provider as people write it.
 func brand(provider string) string {
-	if provider == "momo" {
+	switch provider {
+	case "momo":
 		return "MoMo"
+	case "dvcqg":
+		return "Cổng DVCQG"
 	}
 	return strings.ToUpper(provider)
 }

@@ -36,14 +36,14 @@ func (p *provider) settlementRow(f []string, l *providers.SettlementLine) *provi
 	}
 	day, err := time.Parse(s.DayLayout(), get("date"))
 	if err != nil {
-		return bad("date", "is not a day as "+s.Date)
+		return bad("date", "is not a date as "+s.Date)
 	}
 	if l.Time, err = time.ParseInLocation(s.TimeLayout(), get("time"), zone()); err != nil {
 		return bad("time", "is not a time as "+s.Time)
 	}
 	if v := get("settled"); v != "" {
 		if _, err := time.Parse(s.DayLayout(), v); err != nil {
-			return bad("settled", "is not a day as "+s.Date)
+			return bad("settled", "is not a date as "+s.Date)
 		}
 	}
 	for _, is := range []string{"partner", "reference", "status"} {

@@ -49,6 +49,7 @@ var texts = map[string]text{
 	"choose.leave":  {"Bạn sẽ chuyển sang trang của nhà cung cấp dịch vụ thanh toán, rồi quay lại đây.", "You will go to the payment provider's page and then come back here."},
 	"way.vnpay":     {"VNPAY: thẻ, tài khoản ngân hàng, mã QR", "VNPAY: card, bank account, QR code"},
 	"way.momo":      {"Ví MoMo", "MoMo wallet"},
+	"way.dvcqg":     {"Cổng Dịch vụ công quốc gia", "National Public Service Portal"},
 	"way.down":      {"Tạm thời không dùng được, thử lại sau %d phút", "Not available at the moment, try again in %d minutes"},
 	"way.closed":    {"Tạm thời không dùng được", "Not available at the moment"},
 	"way.outside":   {"Chỉ nhận từ %s đến %s mỗi lần", "Takes only %s to %s at a time"},
