@@ -156,6 +156,9 @@ func TestAFaultyMappingIsNamed(t *testing.T) {
 	if err != nil || e.Err == nil || !strings.Contains(e.Err.Error(), "- hashes.callback: is missing") || !strings.Contains(e.Err.Error(), "- settlement.columns: no column is net") {
 		t.Errorf("%v %v", err, e)
 	}
+	if err := s.app.checkAccounts(t.Context()); err != nil || !strings.Contains(s.logs.String(), "hashes.callback: is missing") {
+		t.Errorf("%v\n%s", err, s.logs)
+	}
 }
 
 // The beneficiary stands in a block that no hash covers, so the file's account is held against ours; in Base64 as in plain text.
