@@ -301,6 +301,10 @@ func checkBadSettlement(t T, s Subject) {
 	if w.p == nil {
 		return
 	}
+	if strings.Count(s.Settlement, "\n") < 3 || !strings.Contains(s.Settlement, s.separator()) {
+		t.Errorf("there is no right file to spoil: Subject.Settlement needs a header, rows and a TOTAL")
+		return
+	}
 	rows := strings.SplitAfter(strings.TrimRight(s.Settlement, "\n")+"\n", "\n")
 	header, first := rows[0], rows[1]
 	comma := s.separator()

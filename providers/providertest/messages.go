@@ -32,7 +32,7 @@ func checkVectors(t T, s Subject) {
 		Cases []VectorCase `json:"cases"`
 	}
 	if err := json.Unmarshal(s.Vectors, &file); err != nil || len(file.Cases) == 0 {
-		t.Errorf("the vectors cannot be read: %v", err)
+		t.Errorf("the vectors are empty or cannot be read: %v", err)
 		return
 	}
 	for _, c := range file.Cases {
@@ -236,6 +236,13 @@ func checkCodes(t T, s Subject) {
 	if err := json.Unmarshal(s.Codes, &list); err != nil {
 		t.Errorf("the list of codes cannot be read: %v", err)
 		return
+	}
+	listed := 0
+	for _, codes := range list {
+		listed += len(codes)
+	}
+	if listed == 0 {
+		t.Errorf("the list of codes is empty")
 	}
 	for name := range list {
 		if _, ok := s.Channels[name]; !ok {
