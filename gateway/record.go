@@ -240,6 +240,8 @@ func detailOf(d Decision, w Word) string {
 	switch {
 	case d.Contradict:
 		return "code " + w.Notice.Code + ", against its earlier word"
+	case w.Notice.Code != "" && w.Notice.ReadBy != "":
+		return "code " + w.Notice.Code + ", read by " + w.Notice.ReadBy
 	case w.Notice.Code != "":
 		return "code " + w.Notice.Code
 	}

@@ -79,6 +79,8 @@ func (g *Gateway) ask(ctx context.Context, p *paymentRow) error {
 	if err != nil {
 		notice = providers.Notice{Outcome: providers.Uncertain, Reason: providers.ReasonTechnical}
 		row.Detail = err.Error()
+	} else if notice.ReadBy != "" {
+		row.Detail = "read by " + notice.ReadBy
 	}
 	notice.Reference = p.ProviderReference
 	row.Outcome, row.Code = string(notice.Outcome), notice.Code

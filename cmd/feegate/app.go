@@ -21,6 +21,7 @@ import (
 	"feegate/providers"
 	"feegate/providers/breaker"
 	"feegate/providers/casso"
+	"feegate/providers/dvcqg"
 	"feegate/providers/momo"
 	"feegate/providers/payos"
 	"feegate/providers/sepay"
@@ -99,9 +100,24 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 		feeding: []func(context.Context) error{feed.NewSequencer(db, log).Run, feed.NewDeliverer(db, keys, now, log, options).Run}}, nil
 }
 
+// checkAccounts says at the start which accounts cannot be used, and why: a payer would find out too late. One bad account stops
+// nobody else's payments.
+func (a *app) checkAccounts(ctx context.Context) error {
+	entries, err := a.accounts.ForAgency(ctx, "")
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Err != nil {
+			a.log.ErrorContext(ctx, "an account cannot be used", "account", e.Account.ID, "error", e.Err)
+		}
+	}
+	return nil
+}
+
 // registry is every provider that this program speaks to.
 func registry() providers.Registry {
-	return providers.NewRegistry(vnpay.Registration(), momo.Registration(), zalopay.Registration(),
+	return providers.NewRegistry(vnpay.Registration(), momo.Registration(), zalopay.Registration(), dvcqg.Registration(),
 		vietqr.Registration(), sepay.Registration(), casso.Registration(), payos.Registration())
 }
 

@@ -20,6 +20,7 @@ import (
 	"feegate/gateway/account"
 	"feegate/migrations/dbtest"
 	"feegate/providers/casso/cassosim"
+	"feegate/providers/dvcqg/dvcqgsim"
 	"feegate/providers/momo/momosim"
 	"feegate/providers/payos/payossim"
 	"feegate/providers/sepay/sepaysim"
@@ -74,7 +75,7 @@ func newStreet(t *testing.T) *street {
 func newStreetOn(t *testing.T, db *sqlx.DB, service string) *street {
 	t.Helper()
 	s := &street{t: t, db: db, logs: &lockedBuffer{}}
-	world, err := sim.New(sim.Options{Wires: []sim.Wire{vnpaysim.New(), momosim.New(), zalopaysim.New(), vietqrsim.New(), sepaysim.New(), cassosim.New(), payossim.New()}, Start: time.Date(2026, 3, 10, 10, 0, 0, 0, sim.Zone())})
+	world, err := sim.New(sim.Options{Wires: []sim.Wire{vnpaysim.New(), momosim.New(), zalopaysim.New(), dvcqgsim.New(), vietqrsim.New(), sepaysim.New(), cassosim.New(), payossim.New()}, Start: time.Date(2026, 3, 10, 10, 0, 0, 0, sim.Zone())})
 	if err != nil {
 		t.Fatal(err)
 	}

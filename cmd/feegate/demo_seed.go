@@ -20,6 +20,7 @@ import (
 	"feegate/gateway/vnd"
 	"feegate/providers"
 	"feegate/providers/casso"
+	"feegate/providers/dvcqg"
 	"feegate/providers/momo"
 	"feegate/providers/payos"
 	"feegate/providers/sepay"
@@ -102,7 +103,7 @@ func writeWhole(name string, v any) error {
 func demoAccounts() []demoAccount {
 	var out []demoAccount
 	for n, agency := range demoAgencies() {
-		for _, provider := range []func(n int) demoAccount{demoVNPAY, demoMoMo, demoZaloPay, demoSePay, demoCasso, demoPayOS} {
+		for _, provider := range []func(n int) demoAccount{demoVNPAY, demoMoMo, demoZaloPay, demoSePay, demoCasso, demoPayOS, demoDVCQG} {
 			d := provider(n + 1)
 			d.ID, d.AgencyCode, d.Kinds = fmt.Sprintf("acc_%s_%d", d.Provider, n+1), agency.code, []string{"phi", "le_phi"}
 			out = append(out, d)
@@ -179,6 +180,16 @@ func demoVietQR(agency string) demoAccount {
 	to := providers.Beneficiary{Bank: "970418", Number: "1122334455", Name: "TAI KHOAN THU PHI 01"}
 	return demoAccount{ID: "acc_vietqr_1", Provider: vietqr.Name, AgencyCode: agency, Kinds: []string{"phi", "le_phi"}, Terminal: to.Number, Beneficiary: to,
 		Credentials: map[string]string{}}
+}
+
+// demoDVCQG is an account at the national portal's payment platform; it takes the money of whoever is named in the receipt block.
+func demoDVCQG(n int) demoAccount {
+	secret := "demo-secret"
+	if n > 1 {
+		secret = fmt.Sprintf("demo-secret-%d", n)
+	}
+	return demoAccount{Provider: "dvcqg", Credentials: map[string]string{dvcqg.CredentialPartner: nth("H10DEMO", n), dvcqg.CredentialSecret: secret},
+		Beneficiary: providers.Beneficiary{Bank: "970436", Number: fmt.Sprintf("%010d", 1122330000+n), Name: "KHO BAC NHA NUOC"}}
 }
 
 // terminal is the account's id at its provider.

@@ -114,6 +114,8 @@ func brand(provider string) string {
 		return "MoMo"
 	case "zalopay":
 		return "ZaloPay"
+	case "dvcqg":
+		return "Cổng DVCQG"
 	}
 	return strings.ToUpper(provider)
 }

@@ -74,14 +74,15 @@ func (s *Store) Create(ctx context.Context, a Account) error {
 	}
 	tariff, _ := json.Marshal(a.Tariff)
 	urls, _ := json.Marshal(nonNil(a.URLs))
+	settings, _ := json.Marshal(nonNil(a.Settings))
 	timeouts, _ := json.Marshal(nonNil(a.Timeouts))
 	_, err = s.db.ExecContext(ctx, `
 		WITH a AS (INSERT INTO merchant_accounts (id, provider, agency_code, terminal, kinds, methods, min_amount, max_amount,
-			tariff, base_url, urls, timeouts, beneficiary_bank, beneficiary_account, beneficiary_name, position, created_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) RETURNING id)
-		INSERT INTO account_secrets (account_id, sealed, valid_from) SELECT id, $18, $17 FROM a`,
+			tariff, base_url, urls, timeouts, beneficiary_bank, beneficiary_account, beneficiary_name, position, settings, created_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) RETURNING id)
+		INSERT INTO account_secrets (account_id, sealed, valid_from) SELECT id, $19, $18 FROM a`,
 		a.ID, a.Provider, a.AgencyCode, a.Terminal, pq.Array(a.Kinds), pq.Array(append([]string{}, a.Methods...)), a.MinAmount, a.MaxAmount,
-		tariff, a.BaseURL, urls, timeouts, a.BeneficiaryBank, a.BeneficiaryAccount, a.BeneficiaryName, a.Position, s.now(), sealed)
+		tariff, a.BaseURL, urls, timeouts, a.BeneficiaryBank, a.BeneficiaryAccount, a.BeneficiaryName, a.Position, settings, s.now(), sealed)
 	if err != nil {
 		return fmt.Errorf("account %s: %w", a.ID, err)
 	}
@@ -149,7 +150,7 @@ func (s *Store) refresh(ctx context.Context) error {
 func (s *Store) load(ctx context.Context) ([]*Entry, error) {
 	rows, err := s.db.QueryContext(ctx, `
 		SELECT a.id, a.provider, a.agency_code, a.terminal, a.mode, a.kinds, a.methods, a.min_amount, a.max_amount, a.tariff, a.base_url,
-			a.urls, a.timeouts, a.beneficiary_bank, a.beneficiary_account, a.beneficiary_name, a.position, a.valid_from::text,
+			a.urls, a.settings, a.timeouts, a.beneficiary_bank, a.beneficiary_account, a.beneficiary_name, a.position, a.valid_from::text,
 			coalesce(a.valid_to::text, ''), array_agg(s.sealed ORDER BY s.id DESC)
 		FROM merchant_accounts a JOIN account_secrets s ON s.account_id = a.id AND (s.valid_to IS NULL OR s.valid_to > $1)
 		GROUP BY a.id ORDER BY a.position, a.id`, s.now())
@@ -161,14 +162,14 @@ func (s *Store) load(ctx context.Context) ([]*Entry, error) {
 	for rows.Next() {
 		e := &Entry{}
 		a := &e.Account
-		var tariff, urls, timeouts []byte
+		var tariff, urls, settings, timeouts []byte
 		var secrets pq.ByteaArray
 		if err := rows.Scan(&a.ID, &a.Provider, &a.AgencyCode, &a.Terminal, &a.Mode, pq.Array(&a.Kinds), pq.Array(&a.Methods), &a.MinAmount,
-			&a.MaxAmount, &tariff, &a.BaseURL, &urls, &timeouts, &a.BeneficiaryBank, &a.BeneficiaryAccount, &a.BeneficiaryName, &a.Position,
+			&a.MaxAmount, &tariff, &a.BaseURL, &urls, &settings, &timeouts, &a.BeneficiaryBank, &a.BeneficiaryAccount, &a.BeneficiaryName, &a.Position,
 			&a.ValidFrom, &a.ValidTo, &secrets); err != nil {
 			return nil, err
 		}
-		if err := errors.Join(json.Unmarshal(tariff, &a.Tariff), json.Unmarshal(urls, &a.URLs), json.Unmarshal(timeouts, &a.Timeouts)); err != nil {
+		if err := errors.Join(json.Unmarshal(tariff, &a.Tariff), json.Unmarshal(urls, &a.URLs), json.Unmarshal(settings, &a.Settings), json.Unmarshal(timeouts, &a.Timeouts)); err != nil {
 			return nil, fmt.Errorf("account %s: %w", a.ID, err)
 		}
 		e.Provider, e.Err = s.adapter(a, secrets)
@@ -192,7 +193,7 @@ func (s *Store) adapter(a *Account, secrets [][]byte) (providers.Provider, error
 	for op, ms := range a.Timeouts {
 		a.timeouts[op] = time.Duration(ms) * time.Millisecond
 	}
-	p := providers.Account{ID: a.ID, Terminal: a.Terminal, BaseURL: a.BaseURL, URLs: a.URLs, ServerIP: "127.0.0.1",
+	p := providers.Account{ID: a.ID, Terminal: a.Terminal, BaseURL: a.BaseURL, URLs: a.URLs, Settings: a.Settings, ServerIP: "127.0.0.1",
 		Beneficiary: providers.Beneficiary{Bank: a.BeneficiaryBank, Number: a.BeneficiaryAccount, Name: a.BeneficiaryName},
 		CallbackURL: s.CallbackURL(a.Provider, a.ID), ReturnURL: s.public + "/returns/" + a.Provider + "/" + a.ID}
 	for _, sealed := range secrets {

@@ -102,6 +102,31 @@ func TestEachLieIsFoundByItsCheck(t *testing.T) {
 	}
 }
 
+// A wire whose signature proves too little may claim a success, and must say that it is a claim.
+func TestAnUnprovenSuccessIsAClaim(t *testing.T) {
+	s := toySubject(flaws{claims: true})
+	s.Unproven = true
+	s.Codes = []byte(strings.Replace(string(s.Codes), `"ok":"succeeded"`, `"ok":"uncertain"`, 1)) // the first is the callback's
+	Run(t, s)
+	for _, check := range []string{"canonical", "tampering", "replay", "rotation", "amount"} {
+		believed := toySubject(flaws{})
+		if believed.Unproven = true; failure(check, believed) == "" {
+			t.Errorf("a success that nothing proves passes %s", check)
+		}
+		doubted := toySubject(flaws{claims: true})
+		if failure(check, doubted) == "" {
+			t.Errorf("a proven success that is doubted passes %s", check)
+		}
+	}
+}
+
+func TestWhatAWireRefusesIsRefused(t *testing.T) {
+	s := toySubject(flaws{})
+	if s.Refuses = "đ"; failure("canonical", s) == "" {
+		t.Error("a text that must be refused passes")
+	}
+}
+
 func TestAHalfDescribedSubjectFails(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*Subject)

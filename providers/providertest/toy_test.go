@@ -36,6 +36,7 @@ type flaws struct {
 	settlementNoKey, settlementForgives, encodes, canonicalOther, otherVector bool
 	openDoor, bank, otherID, anyCursor, untried                               bool
 	refundAnew, lookupPaysBack, refusalFails                                  bool
+	claims                                                                    bool // no flaw: its callbacks prove nothing
 }
 
 // toyBank is a toy that notifies of bank transfers and can be asked for their list.
@@ -247,6 +248,9 @@ func (p *toy) Verify(_ context.Context, c providers.Callback) ([]providers.Notic
 	}
 	n := providers.Notice{Reference: v.Get("ref"), Code: v.Get("code"), Amount: amount, Transaction: "T1"}
 	n.Outcome, n.Reason = p.outcome(n.Code, p.flaws.unknownFails)
+	if p.flaws.claims && n.Outcome == providers.Succeeded {
+		n.Outcome, n.Doubt = providers.Uncertain, true
+	}
 	if p.flaws.forgets {
 		n.Transaction = fmt.Sprint(time.Now().UnixNano())
 	}

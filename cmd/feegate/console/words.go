@@ -95,7 +95,7 @@ var reasons = map[string]string{"payer_cancelled": "người nộp hủy", "insu
 var evidenceWords = map[string]string{"confirmed": "đã khớp tệp đối soát", "provisional": "chờ đối soát", "disputed": "đang lệch", "reversed": "bị thu hồi", "none": "chưa có chứng cứ",
 	"overdue": "quá hạn đối soát"}
 
-var brands = map[string]string{"vnpay": "VNPAY", "momo": "MoMo", "zalopay": "ZaloPay"}
+var brands = map[string]string{"vnpay": "VNPAY", "momo": "MoMo", "zalopay": "ZaloPay", "payos": "payOS", "sepay": "VietQR (SePay)", "casso": "VietQR (Casso)", "vietqr": "VietQR", "dvcqg": "Cổng DVCQG"}
 
 var channels = map[string]string{"portal_checkout": "Trang nộp tiền", "officer_proxy": "Cán bộ nộp thay", "treasury_epay": "Cổng DVCQG", "qr_counter_self": "QR tại quầy", "counter": "Tại quầy"}
 
