@@ -81,7 +81,7 @@ func newStreet(t *testing.T) *street {
 		p, err := vnpay.New(a, d)
 		return witness{p, p.(providers.Refunder), &s.asked}, err
 	}
-	registry := providers.NewRegistry(watched, momo.Registration(), byHand)
+	registry := providers.NewRegistry(watched, momo.Registration(), byHand, notifier("bank_a"), notifier("bank_b"))
 	accounts := account.NewStore(s.db, keys, registry, "http://127.0.0.1:1", world.Now, group.Client)
 	for _, a := range []account.Account{
 		{ID: momoAccount, Provider: "momo", Credentials: map[string]string{"partnerCode": "FEEGATEMOMO", "accessKey": "AK", "secretKey": "SK"}},
@@ -98,6 +98,13 @@ func newStreet(t *testing.T) *street {
 			t.Fatal(err)
 		}
 		if err := world.PutAccount(sim.Account{Provider: played, Terminal: a.Terminal, Credentials: a.Credentials, Tariff: a.Tariff}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, a := range []account.Account{{ID: bankA, Provider: "bank_a"}, {ID: bankB, Provider: "bank_b"}} { // two notifiers of one bank account
+		a.AgencyCode, a.Kinds, a.BaseURL, a.Terminal, a.BeneficiaryAccount = "H10.12", []string{"phi", "le_phi"}, "http://127.0.0.1:1", ownBankAccount, ownBankAccount
+		a.Credentials = map[string]string{"key": "K"}
+		if err := accounts.Create(ctx, a); err != nil {
 			t.Fatal(err)
 		}
 	}

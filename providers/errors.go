@@ -21,6 +21,8 @@ type RefusedError struct {
 	Kind   error // ErrRefused or ErrConfig
 	Code   string
 	Reason Reason
+
+	RetryAfter time.Duration // where the provider said when to come again; 0 = it did not
 }
 
 func (e *RefusedError) Error() string { return fmt.Sprintf("%v: code %s", e.Kind, e.Code) }

@@ -38,6 +38,11 @@ func post(ctx context.Context, c *http.Client, address, contentType string, body
 	req.GetBody = nil // what cannot be read again cannot be sent again, by redirect or by a stale connection
 	req.Header.Set("Content-Type", contentType)
 	req.Header.Set("Accept", "application/json")
+	return exchange(c, req, func(status int, _ http.Header, body []byte) error { return read(status, body) })
+}
+
+// exchange sends what was made ready, once, and reads the answer.
+func exchange(c *http.Client, req *http.Request, read func(status int, header http.Header, body []byte) error) error {
 	resp, err := c.Do(req)
 	if err != nil {
 		return sendError(err)
@@ -54,7 +59,7 @@ func post(ctx context.Context, c *http.Client, address, contentType string, body
 	case resp.StatusCode >= 300 && resp.StatusCode < 400:
 		err = fmt.Errorf("%w: HTTP status %d", ErrMalformed, resp.StatusCode)
 	default:
-		err = read(resp.StatusCode, answer)
+		err = read(resp.StatusCode, resp.Header, answer)
 	}
 	if errors.Is(err, ErrMalformed) {
 		if u, ok := resp.Body.(interface{ Unreadable() }); ok {

@@ -19,7 +19,11 @@ import (
 	"feegate/gateway/identity"
 	"feegate/gateway/vnd"
 	"feegate/providers"
+	"feegate/providers/casso"
 	"feegate/providers/momo"
+	"feegate/providers/payos"
+	"feegate/providers/sepay"
+	"feegate/providers/vietqr"
 	"feegate/providers/vnpay"
 	"feegate/providers/zalopay"
 )
@@ -98,12 +102,13 @@ func writeWhole(name string, v any) error {
 func demoAccounts() []demoAccount {
 	var out []demoAccount
 	for n, agency := range demoAgencies() {
-		for _, provider := range []func(n int) demoAccount{demoVNPAY, demoMoMo, demoZaloPay} {
+		for _, provider := range []func(n int) demoAccount{demoVNPAY, demoMoMo, demoZaloPay, demoSePay, demoCasso, demoPayOS} {
 			d := provider(n + 1)
 			d.ID, d.AgencyCode, d.Kinds = fmt.Sprintf("acc_%s_%d", d.Provider, n+1), agency.code, []string{"phi", "le_phi"}
 			out = append(out, d)
 		}
 	}
+	out = append(out, demoVietQR(demoAgencies()[0].code))
 	return append(out, demoAccount{ID: "acc_momo_nvtc", Provider: "momo", AgencyCode: demoAgencies()[0].code, Kinds: []string{"nvtc"}, Credentials: map[string]string{
 		momo.CredentialPartner: "FEEGATEMOMONVTC", momo.CredentialAccess: "FEEGATEACCESSKEY", momo.CredentialSecret: "SECRETKEYFORTESTVECTORS000000099"}})
 }
@@ -145,6 +150,37 @@ func demoZaloPay(n int) demoAccount {
 		zalopay.CredentialKey1: key("FAKEkey1_4f1c2d3e5a6b7c8d9e0f1a2b"), zalopay.CredentialKey2: key("FAKEkey2_9a8b7c6d5e4f3a2b1c0d9e8f")}}
 }
 
+// demoBank is the bank account of the n-th agency: SePay and Casso watch the same one, so that each transfer is told twice.
+func demoBank(n int) providers.Beneficiary {
+	return providers.Beneficiary{Bank: "970436", Number: fmt.Sprintf("01234567%02d", 88+n), Name: fmt.Sprintf("TAI KHOAN THU PHI %02d", n)}
+}
+
+func demoSePay(n int) demoAccount {
+	return demoAccount{Provider: sepay.Name, Terminal: demoBank(n).Number, Beneficiary: demoBank(n), Credentials: map[string]string{
+		sepay.CredentialKey: nth("FAKE_SEPAY_APIKEY_123456", n), sepay.CredentialSecret: nth("FAKEsepaySecret_0f1e2d3c4b5a69788796a5b4c3d2e1f0", n),
+		sepay.CredentialToken: nth("FAKE_SEPAY_API_TOKEN", n)}}
+}
+
+func demoCasso(n int) demoAccount {
+	return demoAccount{Provider: casso.Name, Terminal: demoBank(n).Number, Beneficiary: demoBank(n), Credentials: map[string]string{
+		casso.CredentialKey: nth("FAKEcassoKey_8c7b6a5948372615f0e1d2c3b4a59687", n), casso.CredentialToken: nth("FAKE_SECURE_TOKEN", n),
+		casso.CredentialAPI: nth("FAKE_CASSO_API_KEY", n)}}
+}
+
+// demoPayOS has virtual accounts of its own before an account at another bank.
+func demoPayOS(n int) demoAccount {
+	to := providers.Beneficiary{Bank: "970422", Number: fmt.Sprintf("12345678%02d", n), Name: fmt.Sprintf("TAI KHOAN THU PHI %02d", n)}
+	return demoAccount{Provider: payos.Name, Beneficiary: to, Credentials: map[string]string{payos.CredentialClient: nth("fake-client-id", n),
+		payos.CredentialKey: nth("fake-api-key", n), payos.CredentialChecksum: nth("FAKEchecksum_00112233445566778899aabbccddeeff", n)}}
+}
+
+// demoVietQR is a second bank account of an agency, which nobody watches: its statement alone tells.
+func demoVietQR(agency string) demoAccount {
+	to := providers.Beneficiary{Bank: "970418", Number: "1122334455", Name: "TAI KHOAN THU PHI 01"}
+	return demoAccount{ID: "acc_vietqr_1", Provider: vietqr.Name, AgencyCode: agency, Kinds: []string{"phi", "le_phi"}, Terminal: to.Number, Beneficiary: to,
+		Credentials: map[string]string{}}
+}
+
 // terminal is the account's id at its provider.
 func (d *demoAccount) terminal() string {
 	if d.Terminal != "" {
@@ -181,7 +217,10 @@ func seedAccounts(ctx context.Context, db *sqlx.DB, accounts *account.Store, sim
 	tariff := vnd.Tariff{BPS: 110}
 	all := demoAccounts()
 	for n, d := range all {
-		terminal := d.terminal()
+		terminal, tariff := d.terminal(), tariff
+		if registry()[d.Provider].Transfers {
+			tariff = vnd.Tariff{} // a transfer costs the agency nothing
+		}
 		if !exists {
 			if err := accounts.Create(ctx, account.Account{ID: d.ID, Provider: d.Provider, AgencyCode: d.AgencyCode, Terminal: terminal, Kinds: d.Kinds,
 				BaseURL: simulator + "/" + d.Provider, Tariff: tariff, Credentials: d.Credentials, Position: n,
@@ -189,7 +228,7 @@ func seedAccounts(ctx context.Context, db *sqlx.DB, accounts *account.Store, sim
 				return nil, err
 			}
 		}
-		if err := send(ctx, http.MethodPut, simulator+"/control/"+d.Provider+"/accounts/"+terminal, map[string]any{"credentials": d.Credentials, "tariff": tariff,
+		if err := send(ctx, http.MethodPut, simulator+"/control/"+d.Provider+"/accounts/"+terminal, map[string]any{"credentials": d.Credentials, "tariff": tariff, "bank_account": d.Beneficiary.Number,
 			"callback_url": accounts.CallbackURL(d.Provider, d.ID)}); err != nil {
 			return nil, fmt.Errorf("telling the simulator of %s: %w", d.ID, err)
 		}

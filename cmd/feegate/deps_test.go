@@ -67,9 +67,11 @@ func TestLawsCanFail(t *testing.T) {
 		},
 		"a provider imports no other provider": {
 			breaks: texts{"providers/vnpay/a.go": imp("feegate/providers/momo"), "providers/a.go": imp("feegate/providers/momo"),
-				"providers/sim/a.go": imp("feegate/providers/momo/momosim"), "providers/vnpay/a_test.go": imp("feegate/providers/momo")},
+				"providers/sim/a.go": imp("feegate/providers/momo/momosim"), "providers/vnpay/a_test.go": imp("feegate/providers/momo"),
+				"providers/breaker/a.go": imp("feegate/providers/vietqr"), "providers/sepay/sepaysim/a.go": imp("feegate/providers/vietqr"),
+				"providers/vietqr/a.go": imp("feegate/providers/sepay")},
 			keeps: texts{"providers/vnpay/a.go": imp("feegate/providers/breaker"), "providers/momo/a_test.go": imp("feegate/providers/momo/momosim"),
-				"providers/sim/a_test.go": imp("feegate/providers/momo/momosim")},
+				"providers/sim/a_test.go": imp("feegate/providers/momo/momosim"), "providers/sepay/a.go": imp("feegate/providers/vietqr")},
 		},
 		"concrete providers are chosen in app.go": {
 			breaks: texts{"gateway/a.go": imp("feegate/providers/momo"), "cmd/feegate/api/app.go": imp("feegate/providers/momo"),

@@ -21,8 +21,12 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"feegate/providers/casso/cassosim"
 	"feegate/providers/momo/momosim"
+	"feegate/providers/payos/payossim"
+	"feegate/providers/sepay/sepaysim"
 	"feegate/providers/sim"
+	"feegate/providers/vietqr/vietqrsim"
 	"feegate/providers/vnpay/vnpaysim"
 	"feegate/providers/zalopay/zalopaysim"
 )
@@ -75,6 +79,12 @@ func main() {
 	}
 }
 
+// wires are the providers that are played.
+func wires() []sim.Wire {
+	return []sim.Wire{vnpaysim.New(), momosim.New(), zalopaysim.New(),
+		vietqrsim.New(), sepaysim.New(), cassosim.New(), payossim.New()}
+}
+
 // run serves until the context ends.
 func run(ctx context.Context, o options, log *slog.Logger, out io.Writer) (err error) {
 	key := o.PortalKey
@@ -97,7 +107,7 @@ func run(ctx context.Context, o options, log *slog.Logger, out io.Writer) (err e
 	if o.GatewayClock != "" {
 		move = gatewayClock(o.GatewayClock)
 	}
-	world, err := sim.New(sim.Options{Wires: []sim.Wire{vnpaysim.New(), momosim.New(), zalopaysim.New()}, DataDir: o.DataDir, Start: o.Clock.Time, Log: log, MoveGateway: move})
+	world, err := sim.New(sim.Options{Wires: wires(), DataDir: o.DataDir, Start: o.Clock.Time, Log: log, MoveGateway: move})
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}

@@ -129,6 +129,9 @@ func (p *portal) home(rw http.ResponseWriter, r *http.Request) {
 	v := view{Title: "Cổng dịch vụ công (mô phỏng)", Wide: true, Dossiers: p.dossiers()}
 	now := p.world.Now()
 	for _, a := range p.world.Accounts() {
+		if !p.world.Settles(a.Provider) {
+			continue
+		}
 		v.Accounts = append(v.Accounts, accountFiles{a, sim.Day(now), sim.Day(now.AddDate(0, 0, -1))})
 	}
 	if p.Gateway != "" && p.Key != "" {
@@ -329,6 +332,7 @@ const templates = `
 <td data-name="Hôm qua"><a href="/control/{{.Provider}}/settlement?account={{.Terminal}}&amp;date={{.Yesterday}}">Tải tệp đối soát</a></td></tr>{{end}}</tbody></table>
 <p>Ngân hàng: <a href="/control/bank/statement?format=csv&amp;date={{(index .Accounts 0).Yesterday}}">Tải sao kê tiền nhà cung cấp trả cho ngày hôm qua</a></p>
 {{else}}<p>Chưa có tài khoản nào được đăng ký với các nhà cung cấp mô phỏng.</p>{{end}}
+<p>Chuyển khoản: <a href="/bank">Mở ứng dụng ngân hàng mô phỏng</a></p>
 {{template "end" .}}{{end}}
 
 {{define "form"}}{{template "top" .}}<p>{{.Chosen.Name}}</p>

@@ -31,6 +31,8 @@ type Account struct {
 	Credentials        map[string]string           `json:"-"` // on creation; stored sealed
 	Position           int                         `json:"position"`
 	Capabilities       providers.Capabilities      `json:"-"`
+	Registration       providers.Registration      `json:"-"`
+	Windows            []Window                    `json:"-"` // of maintenance, those not over
 	timeouts           map[providers.Operation]time.Duration
 }
 

@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -83,9 +85,7 @@ func (s *Store) Create(ctx context.Context, a Account) error {
 	if err != nil {
 		return fmt.Errorf("account %s: %w", a.ID, err)
 	}
-	s.mu.Lock()
-	s.loaded = time.Time{}
-	s.mu.Unlock()
+	s.forget()
 	return nil
 }
 
@@ -174,7 +174,10 @@ func (s *Store) load(ctx context.Context) ([]*Entry, error) {
 		e.Provider, e.Err = s.adapter(a, secrets)
 		out = append(out, e)
 	}
-	return out, rows.Err()
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return out, s.loadWindows(ctx, out)
 }
 
 func (s *Store) adapter(a *Account, secrets [][]byte) (providers.Provider, error) {
@@ -182,7 +185,7 @@ func (s *Store) adapter(a *Account, secrets [][]byte) (providers.Provider, error
 	if !ok {
 		return nil, fmt.Errorf("account %s: provider %q is not known to this program", a.ID, a.Provider)
 	}
-	a.Capabilities, a.timeouts = reg.Capabilities, map[providers.Operation]time.Duration{}
+	a.Registration, a.Capabilities, a.timeouts = reg, reg.Capabilities, map[providers.Operation]time.Duration{}
 	for op, d := range reg.Timeouts {
 		a.timeouts[op] = d
 	}
@@ -206,6 +209,16 @@ func (s *Store) adapter(a *Account, secrets [][]byte) (providers.Provider, error
 	return s.registry.New(a.Provider, p, providers.Deps{Now: s.now, HTTP: func(op providers.Operation) *http.Client {
 		return s.client(a.ID, op, a.timeouts[op])
 	}})
+}
+
+// TransferReference is how references of bank transfers are drawn; nil where no provider of this program has any.
+func (s *Store) TransferReference() func(dossierCode string, at time.Time) (string, error) {
+	for _, name := range slices.Sorted(maps.Keys(s.registry)) {
+		if r := s.registry[name]; r.Transfers && r.NewReference != nil {
+			return r.NewReference
+		}
+	}
+	return nil
 }
 
 // Exists reports whether any account is stored.

@@ -34,6 +34,8 @@ const (
 	Lookup       Via = "lookup"
 	Refund       Via = "refund"
 	RefundLookup Via = "refund_lookup"
+	Cancel       Via = "cancel" // where the provider is a Canceller
+	Fetch        Via = "fetch"  // where it is a TransferFetcher
 )
 
 // Say is what the provider is made to say. The zero value is a success of the subject's payment or refund.
@@ -55,7 +57,7 @@ type Channel struct {
 // Subject describes a provider to the suite.
 type Subject struct {
 	Registration providers.Registration
-	Account      providers.Account // with one active secret
+	Account      providers.Account // with one active secret; its URLs are paths below the base
 	NextSecret   map[string]string // the credentials after a rotation
 	Other        providers.Account // another terminal that has the same secret
 	Payment      providers.Payment // Transaction is set, as for a refund
@@ -85,6 +87,11 @@ type Subject struct {
 	// is wrong, each with a part of the error to expect after a "→".
 	Settlement     string
 	BadSettlements map[string]string
+
+	// Lacks is what the provider's wire does not have. Each is proven, not passed over: see lacks.go.
+	Lacks Lacks
+	// Told are the calls of so many movements of Fetch's answer, each as the provider's server makes it, in the order of the list.
+	Told func(credentials map[string]string) []providers.Callback
 }
 
 // Check is one law.
@@ -116,6 +123,8 @@ func Checks() []Check {
 		{"secrets", checkSecrets},
 		{"plan", checkPlan},
 		{"answers", checkAnswers},
+		{"calls", checkCalls},
+		{"fetch", checkFetch},
 	}
 }
 
@@ -123,7 +132,7 @@ func Checks() []Check {
 func Run(t *testing.T, s Subject) {
 	t.Helper()
 	for _, c := range Checks() {
-		t.Run(c.Name, func(t *testing.T) { c.Func(t, s) })
+		t.Run(c.Name, func(t *testing.T) { s.Lacks.or(c)(t, s) })
 	}
 }
 
@@ -175,7 +184,10 @@ func saying(s Subject, say Say) handler {
 func build(t T, s Subject, base string, timeout time.Duration) providers.Provider {
 	t.Helper()
 	a := s.Account
-	a.BaseURL, a.URLs = base, nil
+	a.BaseURL, a.URLs = base, map[string]string{}
+	for purpose, path := range s.Account.URLs { // the subject's paths, at the server that plays the other side
+		a.URLs[purpose] = base + path
+	}
 	g := breaker.New(breaker.Settings{Failures: 1 << 20})
 	p, err := providers.NewRegistry(s.Registration).New(s.Registration.Name, a, providers.Deps{
 		HTTP: func(op providers.Operation) *http.Client { return g.Client(a.ID, op, timeout) },
@@ -251,6 +263,24 @@ func (w *world) do(via Via, resent bool) outcome {
 		var n providers.RefundNotice
 		if n, o.err = call(ctx, s.Payment, refund); o.err == nil {
 			o.word = wordOf(n.Outcome, n.Reason)
+		}
+	case Cancel:
+		c, ok := w.p.(providers.Canceller)
+		if !ok {
+			o.err = errors.New("the provider is no Canceller")
+			break
+		}
+		if o.err = c.Cancel(ctx, s.Payment); o.err == nil {
+			o.word = "cancelled"
+		}
+	case Fetch:
+		f, ok := w.p.(providers.TransferFetcher)
+		if !ok {
+			o.err = errors.New("the provider is no TransferFetcher")
+			break
+		}
+		if _, _, o.err = f.Transfers(ctx, ""); o.err == nil {
+			o.word = "fetched"
 		}
 	}
 	if o.err != nil {

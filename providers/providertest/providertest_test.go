@@ -19,13 +19,35 @@ func failure(check string, s Subject) string {
 	r := &recorder{}
 	for _, c := range Checks() {
 		if c.Name == check {
-			c.Func(r, s)
+			s.Lacks.or(c)(r, s)
 		}
 	}
 	return strings.Join(r.errors, "\n")
 }
 
 func TestAnHonestProviderPasses(t *testing.T) { Run(t, toySubject(flaws{})) }
+
+func TestAnHonestNotifierPasses(t *testing.T) { Run(t, toySubject(flaws{bank: true})) }
+
+// A subject that says of a toy that has everything that it lacks something is found out.
+func TestWhatIsLackingMustBeLacking(t *testing.T) {
+	for check, lacks := range map[string]Lacks{
+		"tampering": {Callbacks: true}, "replay": {Callbacks: true}, "rotation": {Callbacks: true}, "wrong-method": {Callbacks: true},
+		"timeout": {Calls: true}, "not-sent": {Calls: true}, "garbage": {Calls: true}, "amount": {Callbacks: true, Calls: true},
+		"codes": {Codes: true}, "unknown-code": {Codes: true}, "settlement": {Settlement: true}, "settlement-bad": {Settlement: true}, "wrong-account": {Terminal: true},
+	} {
+		s := toySubject(flaws{})
+		s.Lacks = lacks
+		if failure(check, s) == "" {
+			t.Errorf("%s: nobody sees that nothing lacks (%+v)", check, lacks)
+		}
+	}
+	s := toySubject(flaws{anySignature: true, anyMethod: true, openDoor: true})
+	s.Lacks, s.Callback, s.SignedFields = Lacks{Callbacks: true}, nil, nil
+	if failure("tampering", s) == "" {
+		t.Error("a provider that nobody calls takes a call")
+	}
+}
 
 func TestEachLieIsFoundByItsCheck(t *testing.T) {
 	found := map[string]bool{}
@@ -62,6 +84,9 @@ func TestEachLieIsFoundByItsCheck(t *testing.T) {
 		"signs another text than it reads":     {flaws{canonicalOther: true}, "canonical"},
 		"tells another story the second time":  {flaws{forgets: true}, "replay"},
 		"does not follow the vectors":          {flaws{otherVector: true}, "vectors"},
+		"tells another id in the list":         {flaws{bank: true, otherID: true}, "fetch"},
+		"reads on from any cursor":             {flaws{bank: true, anyCursor: true}, "fetch"},
+		"can be asked in an untried way":       {flaws{bank: true, untried: true}, "calls"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if failure(c.check, toySubject(c.flaws)) == "" {

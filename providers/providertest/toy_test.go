@@ -35,7 +35,40 @@ type flaws struct {
 	noMinInterval, emptyStatus, forgedIsFine                                  bool
 	settlementNoKey, settlementForgives, encodes, canonicalOther, otherVector bool
 	refundAnew, lookupPaysBack, refusalFails                                  bool
+	openDoor, bank, otherID, anyCursor, untried                               bool
 }
+
+// toyBank is a toy that notifies of bank transfers and can be asked for their list.
+type toyBank struct{ *toy }
+
+func (p toyBank) Verify(ctx context.Context, c providers.Callback) ([]providers.Notice, error) {
+	ns, err := p.toy.Verify(ctx, c)
+	for i := range ns {
+		ns[i].Transfer = &providers.Transfer{ID: "M1"}
+	}
+	return ns, err
+}
+
+func (p toyBank) Transfers(ctx context.Context, cursor string) (found []providers.Notice, next string, err error) {
+	if cursor != "" && cursor != "1" && !p.flaws.anyCursor {
+		return nil, "", providers.ErrConfig
+	}
+	err = p.send(ctx, providers.OpLookup, "/list", map[string]string{"ref": "REF1"}, func(o providers.Object) error {
+		t, err := o.Text("amount")
+		if err != nil {
+			return err
+		}
+		n := providers.Notice{Reference: "REF1", Outcome: providers.Succeeded, Transaction: "T1", Transfer: &providers.Transfer{ID: "M1"}}
+		if n.Amount, err = vnd.Parse(t); p.flaws.otherID {
+			n.Transfer.ID = "M2"
+		}
+		found = []providers.Notice{n}
+		return err
+	})
+	return found, "1", err
+}
+
+func (p toyBank) FetchPlan() (every, atLeast time.Duration) { return time.Hour, time.Minute }
 
 const toyFields = "amount code ref terminal text"
 
@@ -172,6 +205,9 @@ func (p *toy) LookupPlan() providers.LookupPlan {
 }
 
 func (p *toy) Verify(_ context.Context, c providers.Callback) ([]providers.Notice, error) {
+	if p.flaws.openDoor {
+		return []providers.Notice{{}}, nil
+	}
 	if c.Method != "GET" && !p.flaws.anyMethod {
 		return nil, providers.ErrWrongMethod
 	}
@@ -275,7 +311,7 @@ func toySubject(f flaws) Subject {
 		vector = "amount=2"
 	}
 	known := slices.Collect(maps.Keys(toyCodes()))
-	return Subject{
+	s := Subject{
 		Registration: providers.Registration{
 			Name: "toy", Credentials: []string{"terminal", "key"}, TerminalField: "terminal",
 			New: func(a providers.Account, d providers.Deps) (providers.Provider, error) { return &toy{a, d, f}, nil },
@@ -332,4 +368,16 @@ func toySubject(f flaws) Subject {
 			"2026-01-15,TOY1,REF1R,T2,R,25000,0,-25000,\nTOTAL,2,100000,1375,98625\n",
 		BadSettlements: map[string]string{"no date → day": "day,terminal,ref,trans,kind,amount,fee,net,note\nsoon,TOY1,REF1,T1,P,1,0,1,\n"},
 	}
+	if f.bank {
+		s.Registration.New = func(a providers.Account, d providers.Deps) (providers.Provider, error) {
+			return toyBank{&toy{a, d, f}}, nil
+		}
+		s.Told = func(cred map[string]string) []providers.Callback {
+			return []providers.Callback{s.Callback(cred, Say{})}
+		}
+		if !f.untried {
+			s.Calls = append(s.Calls, Fetch)
+		}
+	}
+	return s
 }

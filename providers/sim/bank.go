@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,7 +18,8 @@ const statementOpening vnd.Signed = 10_000_000
 
 // StatementQuery asks for a bank statement. From and To are business days of the providers: the payout of a day is
 // booked on the next one at 06:00, so the statement of From … To covers the booking dates of one day later, and the
-// statements of following days join without a gap.
+// statements of following days join without a gap. Where Account is a bank account that payers transfer into, it is that account's
+// statement, of the days From … To themselves.
 type StatementQuery struct {
 	Provider, Account string // "" = all
 	From, To          string
@@ -45,12 +47,15 @@ func (w *World) Statement(q StatementQuery) ([]byte, []Change, error) {
 	if err != nil || to.Before(from) {
 		return nil, nil, fmt.Errorf("to: %w: YYYY-MM-DD, not before date", ErrInvalid)
 	}
+	first, last := from.AddDate(0, 0, 1), to.AddDate(0, 0, 1)
+	if w.isBankAccount(q.Account) {
+		q.BankAccount, first, last = q.Account, from, to
+	}
 	if q.BankAccount == "" {
 		q.BankAccount = "0123456789"
 	}
 	_, payouts := w.Ledger()
-	opening := statementOpening
-	var lines []bankLine
+	opening, lines := w.transferLines(q, first, last)
 	for _, p := range payouts {
 		if (q.Provider != "" && p.Provider != q.Provider) || (q.Account != "" && p.Account != q.Account) || p.Date > q.To || p.Amount == 0 {
 			continue
@@ -61,12 +66,46 @@ func (w *World) Statement(q StatementQuery) ([]byte, []Change, error) {
 		}
 		lines = append(lines, payoutLine(p))
 	}
-	lines, changes, err := spoilBank(q, lines)
+	slices.SortStableFunc(lines, func(a, b bankLine) int { return a.at.Compare(b.at) })
+	lines, changes, err := spoilBank(q, last, lines)
 	if err != nil {
 		return nil, nil, err
 	}
-	file, err := writeStatement(q.BankAccount, from.AddDate(0, 0, 1), to.AddDate(0, 0, 1), opening, lines)
+	file, err := writeStatement(q.BankAccount, first, last, opening, lines)
 	return file, changes, err
+}
+
+// transferLines are the transfers that a statement has, and what the account held before them. A statement of one provider's
+// terminal has none, nor has one of another bank account.
+func (w *World) transferLines(q StatementQuery, first, last time.Time) (opening vnd.Signed, lines []bankLine) {
+	opening = statementOpening
+	if q.Account != "" && q.Account != q.BankAccount {
+		return opening, nil
+	}
+	for _, t := range w.Transfers(q.BankAccount) {
+		amount := vnd.Signed(t.Amount)
+		if t.Out {
+			amount = -amount
+		}
+		switch {
+		case q.Provider != "" && q.Provider != t.Provider || !t.At.Before(last.AddDate(0, 0, 1)):
+		case t.At.Before(first):
+			opening += amount
+		default:
+			lines = append(lines, bankLine{t.At, t.Reference, amount, t.Content})
+		}
+	}
+	return opening, lines
+}
+
+// isBankAccount reports whether payers transfer into an account of this number.
+func (w *World) isBankAccount(number string) bool {
+	for _, a := range w.Accounts() {
+		if bank, ok := w.wires[a.Provider].(Bank); ok && bank.Number(a) == number {
+			return true
+		}
+	}
+	return number != "" && len(w.Transfers(number)) > 0
 }
 
 func payoutLine(p Payout) bankLine {
@@ -87,7 +126,7 @@ func bankReference(at time.Time, what string) string {
 }
 
 // spoilBank is spoil for bank lines. A doubled payout is a second transfer, with a reference of its own.
-func spoilBank(q StatementQuery, lines []bankLine) ([]bankLine, []Change, error) {
+func spoilBank(q StatementQuery, day time.Time, lines []bankLine) ([]bankLine, []Change, error) {
 	c := q.Changes
 	if err := c.check(); err != nil {
 		return nil, nil, err
@@ -118,9 +157,8 @@ func spoilBank(q StatementQuery, lines []bankLine) ([]bankLine, []Change, error)
 		}
 		out = append(out, l)
 	}
-	last, _ := time.ParseInLocation(time.DateOnly, q.To, Zone())
 	for n := range c.Invent {
-		at := last.AddDate(0, 0, 1).Add(time.Duration(7+n%12) * time.Hour)
+		at := day.Add(time.Duration(7+n%12) * time.Hour)
 		l := bankLine{at, fmt.Sprintf("FT%s%03d9%08d", at.Format("06"), at.YearDay(), rng.IntN(100_000_000)),
 			vnd.Signed(5+rng.IntN(500)) * 1000, "NGUYEN VAN A CHUYEN TIEN"}
 		out = append(out, l)

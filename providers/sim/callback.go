@@ -15,6 +15,8 @@ type Outgoing struct {
 	URL         string `json:"url"`
 	ContentType string `json:"content_type,omitempty"`
 	Body        []byte `json:"body,omitempty"`
+
+	Header map[string]string `json:"header,omitempty"`
 }
 
 // Delivery is what one call met: status 0 and the reason where nothing answered.
@@ -26,6 +28,7 @@ type Delivery struct {
 // retry is a message that the gateway has not taken, due again on the simulated clock.
 type retry struct {
 	Provider string    `json:"provider"`
+	Terminal string    `json:"terminal,omitempty"`
 	Out      Outgoing  `json:"out"`
 	Sent     int       `json:"sent"`
 	Due      time.Time `json:"due"`
@@ -56,23 +59,28 @@ func (w *World) deliver(ctx context.Context, p Payment, m Message, d Decision) [
 	if err != nil {
 		return []Delivery{{Body: err.Error()}}
 	}
+	return w.post(ctx, p.Provider, p.Account, out, spec, m.Forge)
+}
+
+// post sends a message as often as was asked, at once or later.
+func (w *World) post(ctx context.Context, provider, terminal string, out Outgoing, spec CallbackSpec, forged bool) []Delivery {
 	copies := max(spec.Copies, 1)
 	if spec.DelayMS == 0 {
-		return w.sendAll(ctx, p.Provider, out, copies, m.Forge)
+		return w.sendAll(ctx, provider, terminal, out, copies, forged)
 	}
 	w.Go(func(ctx context.Context) {
 		timer := time.NewTimer(time.Duration(spec.DelayMS) * time.Millisecond)
 		defer timer.Stop()
 		select {
 		case <-timer.C:
-			w.sendAll(ctx, p.Provider, out, copies, m.Forge)
+			w.sendAll(ctx, provider, terminal, out, copies, forged)
 		case <-ctx.Done():
 		}
 	})
 	return []Delivery{}
 }
 
-func (w *World) sendAll(ctx context.Context, provider string, out Outgoing, copies int, forged bool) []Delivery {
+func (w *World) sendAll(ctx context.Context, provider, terminal string, out Outgoing, copies int, forged bool) []Delivery {
 	wire, all, taken := w.wires[provider], make([]Delivery, 0, copies), false
 	for range copies {
 		one := w.send(ctx, out)
@@ -80,14 +88,23 @@ func (w *World) sendAll(ctx context.Context, provider string, out Outgoing, copi
 		all = append(all, one)
 	}
 	// A forgery is not the provider's, so the provider does not repeat it.
-	if calls, every := wire.Retries(); !taken && !forged && calls > 1 {
+	if calls, _ := wire.Retries(); !taken && !forged && calls > 1 {
 		w.mu.Lock()
-		w.retries = append(w.retries, retry{provider, out, 1, w.clock.Now().Add(every)})
+		w.retries = append(w.retries, retry{provider, terminal, out, 1, w.clock.Now().Add(pauseAfter(wire, 1))})
 		w.changed()
 		w.mu.Unlock()
 		w.wakeRetries()
 	}
 	return all
+}
+
+// pauseAfter is how long a provider waits after so many calls that were not taken.
+func pauseAfter(wire Wire, sent int) time.Duration {
+	if s, ok := wire.(Scheduler); ok {
+		return s.After(sent)
+	}
+	_, every := wire.Retries()
+	return every
 }
 
 func (w *World) send(ctx context.Context, out Outgoing) Delivery {
@@ -101,6 +118,9 @@ func (w *World) send(ctx context.Context, out Outgoing) Delivery {
 	}
 	if out.ContentType != "" {
 		req.Header.Set("Content-Type", out.ContentType)
+	}
+	for name, v := range out.Header {
+		req.Header.Set(name, v)
 	}
 	resp, err := w.http.Do(req)
 	if err != nil {
@@ -149,19 +169,23 @@ func (w *World) retryLoop() {
 func (w *World) repeat(i int) {
 	w.mu.Lock()
 	r := w.retries[i]
+	account := w.accounts[accountKey{r.Provider, r.Terminal}]
 	w.mu.Unlock()
+	if again, ok := w.wires[r.Provider].(Resigner); ok {
+		r.Out = again.Resign(account, r.Out, w.clock.Now())
+	}
 	one := w.send(w.stop, r.Out)
 	if w.stop.Err() != nil {
 		return // not the gateway's answer: the message stays due for the next start
 	}
 	wire := w.wires[r.Provider]
-	calls, every := wire.Retries()
+	calls, _ := wire.Retries()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if r.Sent++; r.Sent >= calls || wire.Delivered(one.Status, []byte(one.Body)) {
 		w.retries = append(w.retries[:i:i], w.retries[i+1:]...)
 	} else {
-		r.Due = r.Due.Add(every)
+		r.Due = r.Due.Add(pauseAfter(wire, r.Sent))
 		w.retries[i] = r
 	}
 	w.changed()

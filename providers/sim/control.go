@@ -34,6 +34,8 @@ func (w *World) Handler() *http.ServeMux {
 	mux.HandleFunc("POST /control/{provider}/bulk", w.control(w.postBulk))
 	mux.HandleFunc("GET /control/{provider}/settlement", w.control(w.getSettlement))
 	mux.HandleFunc("GET /control/bank/statement", w.control(w.getStatement))
+	mux.HandleFunc("POST /control/bank/transfers", w.control(w.postTransfer))
+	w.banking(mux)
 	mux.HandleFunc("GET /control/ledger", w.control(w.getLedger))
 	mux.HandleFunc("GET /control/clock", w.control(w.getClock))
 	mux.HandleFunc("POST /control/clock", w.control(w.postClock))
@@ -119,12 +121,13 @@ func (w *World) putAccount(rw http.ResponseWriter, r *http.Request) error {
 		CallbackURL string            `json:"callback_url"`
 		Tariff      vnd.Tariff        `json:"tariff"`
 		QueryLimit  bool              `json:"query_limit"`
+		BankAccount string            `json:"bank_account"`
 	}
 	if err := readJSON(rw, r, MaxControlBody, &body); err != nil {
 		return err
 	}
 	provider, terminal := r.PathValue("provider"), r.PathValue("terminal")
-	if err := w.PutAccount(Account{provider, terminal, body.Credentials, body.CallbackURL, body.Tariff, body.QueryLimit}); err != nil {
+	if err := w.PutAccount(Account{provider, terminal, body.Credentials, body.CallbackURL, body.Tariff, body.QueryLimit, body.BankAccount}); err != nil {
 		return err
 	}
 	writeJSON(rw, http.StatusOK, map[string]any{"provider": provider, "account": terminal,

@@ -21,6 +21,8 @@ type saved struct {
 	Armed    map[string][]Decision       `json:"armed,omitempty"`
 	ArmedRef map[string][]RefundDecision `json:"armed_refunds,omitempty"`
 	Retries  []retry                     `json:"retries,omitempty"`
+
+	Transfers []Transfer `json:"transfers,omitempty"`
 }
 
 type disk struct {
@@ -121,6 +123,7 @@ func (w *World) snapshot() saved {
 		s.ArmedRef[name] = append([]RefundDecision(nil), waiting...)
 	}
 	s.Retries = append(s.Retries, w.retries...)
+	s.Transfers = append(s.Transfers, w.bank.transfers...)
 	return s
 }
 
@@ -132,7 +135,10 @@ func (w *World) restore(s *saved) error {
 		if _, known := w.wires[p.Provider]; !known {
 			return fmt.Errorf("a payment of %q, which this program does not simulate", p.Provider)
 		}
-		w.ledger.put(p)
+		w.put(p)
+	}
+	for _, t := range s.Transfers {
+		w.bank.add(t)
 	}
 	for name, waiting := range s.Armed {
 		w.armed[name] = waiting

@@ -22,6 +22,7 @@ const (
 	Checkout Operation = "checkout"
 	Lookup   Operation = "lookup"
 	RefundOp Operation = "refund"
+	CancelOp Operation = "cancel"
 	Any      Operation = "*"
 )
 
@@ -58,9 +59,9 @@ type injector struct {
 // SetFault disturbs an operation from now on; for Any it replaces every fault of the provider.
 func (w *World) SetFault(provider string, f Fault) error {
 	switch f.Operation {
-	case Checkout, Lookup, RefundOp, Any:
+	case Checkout, Lookup, RefundOp, CancelOp, Any:
 	default:
-		return fmt.Errorf("operation: %w: one of checkout, lookup, refund, *", ErrInvalid)
+		return fmt.Errorf("operation: %w: one of checkout, lookup, refund, cancel, *", ErrInvalid)
 	}
 	switch f.Fault {
 	case "none", "hang", "slow", "status_500", "reset_after_accept", "refuse", "garbage":
@@ -75,7 +76,7 @@ func (w *World) SetFault(provider string, f Fault) error {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, op := range []Operation{Checkout, Lookup, RefundOp} {
+	for _, op := range []Operation{Checkout, Lookup, RefundOp, CancelOp} {
 		if f.Operation != Any && f.Operation != op {
 			continue
 		}

@@ -121,6 +121,14 @@ func (l *ledger) put(p Payment) {
 	}
 }
 
+// put stores a payment, and whose virtual account its money comes into.
+func (w *World) put(p Payment) {
+	w.ledger.put(p)
+	if v := p.Wire[WireVirtual]; v != "" {
+		w.bank.virtual[v] = p.key()
+	}
+}
+
 // number makes a transaction number of eleven digits from what it belongs to: the same in every run, whatever the order.
 func (l *ledger) number(provider string, parts ...string) string {
 	sum := sha256.Sum256([]byte(join(append([]string{provider}, parts...)...)))
@@ -149,7 +157,7 @@ func (w *World) Accept(p Payment) (Payment, bool, error) {
 	p.State, p.CreatedAt = Pending, w.clock.Now()
 	p.Transaction = w.ledger.number(p.Provider, p.Account, p.Reference)
 	p.Wire = maps.Clone(p.Wire)
-	w.ledger.put(p)
+	w.put(p)
 	w.changed()
 	return p, true, nil
 }
@@ -323,6 +331,11 @@ func (w *World) Ledger() ([]Truth, []Payout) {
 			if r.State == Succeeded {
 				day(p, r.At).Refunded += vnd.Signed(r.Amount)
 			}
+		}
+	}
+	for _, t := range w.bank.transfers { // no provider pays them out: they are on the account
+		if !t.Out {
+			ts = append(ts, Truth{t.Provider, t.Terminal, t.Ours, t.Reference, t.Amount, 0, 0, t.At})
 		}
 	}
 	payouts := make([]Payout, 0, len(days))

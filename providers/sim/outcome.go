@@ -15,8 +15,9 @@ type Decision struct {
 	Outcome      string        `json:"outcome"`
 	Amount       *vnd.Amount   `json:"amount,omitempty"`        // take another amount than asked
 	PaidAt       *time.Time    `json:"paid_at,omitempty"`       // absent = now
-	PayerAccount string        `json:"payer_account,omitempty"` // neither VNPAY nor MoMo has it on the wire: kept nowhere
-	Account      string        `json:"account,omitempty"`       // the terminal, where two use one reference
+	PayerAccount string        `json:"payer_account,omitempty"` // neither VNPAY nor MoMo has it on the wire: told of transfers alone
+	Account      string        `json:"account,omitempty"`       // the terminal, where two use one reference; the bank account of a transfer
+	Mangle       string        `json:"mangle,omitempty"`        // of a transfer: what the bank does to its content
 	Code         string        `json:"code,omitempty"`          // the provider's own code of a refusal; absent = its plainest
 	Callback     *CallbackSpec `json:"callback,omitempty"`
 }
@@ -67,13 +68,16 @@ func (d Decision) check() error {
 	if d.Code != "" && d.Outcome != OutcomeDecline {
 		return fmt.Errorf("code: %w: only with outcome decline", ErrInvalid)
 	}
-	if c := d.Callback; c != nil {
-		if c.Copies < 0 || c.Copies > MaxCopies {
-			return fmt.Errorf("callback.copies: %w: 0 to %d", ErrInvalid, MaxCopies)
-		}
-		if c.DelayMS < 0 || time.Duration(c.DelayMS)*time.Millisecond > maxDelay {
-			return fmt.Errorf("callback.delay_ms: %w: 0 to %d", ErrInvalid, maxDelay.Milliseconds())
-		}
+	return checkSpec("callback", d.Callback)
+}
+
+func checkSpec(field string, c *CallbackSpec) error {
+	switch {
+	case c == nil:
+	case c.Copies < 0 || c.Copies > MaxCopies:
+		return fmt.Errorf("%s.copies: %w: 0 to %d", field, ErrInvalid, MaxCopies)
+	case c.DelayMS < 0 || time.Duration(c.DelayMS)*time.Millisecond > maxDelay:
+		return fmt.Errorf("%s.delay_ms: %w: 0 to %d", field, ErrInvalid, maxDelay.Milliseconds())
 	}
 	return nil
 }
@@ -83,6 +87,9 @@ func (d Decision) check() error {
 // Once money was taken, decline, expire and leave_pending change nothing of the truth: only the callback denies it (the
 // lie that the gateway must look through). Taking it back is `reverse`.
 func (w *World) Decide(ctx context.Context, provider, reference string, d Decision) (Decided, error) {
+	if bank, ok := w.wires[provider].(Bank); ok {
+		return w.decideTransfer(ctx, bank, reference, d)
+	}
 	p, m, err := w.apply(provider, reference, d)
 	if err != nil {
 		return Decided{}, err
@@ -160,6 +167,9 @@ func (w *World) Arm(provider string, d Decision) error {
 	if err := d.check(); err != nil {
 		return err
 	}
+	if b, ok := w.wires[provider].(Bank); ok && !announced(b) {
+		return fmt.Errorf("next: %w: %s hears of a payment only when the money comes", ErrInvalid, provider)
+	}
 	if d.Outcome == OutcomeReverse {
 		return fmt.Errorf("outcome: %w: nothing to reverse in a payment to come", ErrInvalid)
 	}
@@ -185,6 +195,18 @@ func (w *World) Accepted(ctx context.Context, p Payment) func(context.Context) {
 	w.mu.Unlock()
 	if len(waiting) == 0 {
 		return nil
+	}
+	if bank, ok := w.wires[p.Provider].(Bank); ok {
+		decide := func(ctx context.Context) {
+			if _, err := w.decideTransfer(ctx, bank, p.Reference, d); err != nil {
+				w.log.Error("armed decision", "provider", p.Provider, "error", err)
+			}
+		}
+		if d.Callback != nil && d.Callback.BeforeAnswer {
+			decide(ctx)
+			return nil
+		}
+		return decide
 	}
 	d.Account = p.Account
 	p, m, err := w.apply(p.Provider, p.Reference, d)

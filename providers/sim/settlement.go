@@ -111,6 +111,9 @@ func (w *World) Settlement(provider, terminal, day string, c Changes) (name stri
 	if !ok {
 		return "", nil, nil, fmt.Errorf("account %q: %w", terminal, ErrUnknown)
 	}
+	if !w.Settles(provider) {
+		return "", nil, nil, fmt.Errorf("%s: %w: it has no settlement file, the bank's statement is the proof (GET /control/bank/statement)", provider, ErrInvalid)
+	}
 	lines, changes, err := w.spoil(a, day, w.Lines(provider, terminal, day), c)
 	if err != nil {
 		return "", nil, nil, err
@@ -211,4 +214,10 @@ func (w *World) unused(provider string, rng *rand.Rand) (reference, transaction 
 			return reference, transaction
 		}
 	}
+}
+
+// Settles reports whether a provider writes settlement files. Who only tells of transfers does not.
+func (w *World) Settles(provider string) bool {
+	_, bank := w.wires[provider].(Bank)
+	return !bank
 }

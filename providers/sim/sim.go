@@ -89,6 +89,7 @@ type World struct {
 	mu       sync.Mutex
 	accounts map[accountKey]Account
 	ledger   ledger
+	bank     bankAccounts
 	armed    map[string][]Decision
 	armedRef map[string][]RefundDecision
 	retries  []retry
@@ -106,7 +107,7 @@ type World struct {
 func New(o Options) (*World, error) {
 	w := &World{
 		wires: map[string]Wire{}, http: o.HTTP, log: o.Log, move: o.MoveGateway,
-		accounts: map[accountKey]Account{}, ledger: newLedger(), armed: map[string][]Decision{},
+		accounts: map[accountKey]Account{}, ledger: newLedger(), bank: bankAccounts{booked: map[string]bool{}, virtual: map[string]paymentKey{}}, armed: map[string][]Decision{},
 		armedRef: map[string][]RefundDecision{}, faults: map[faultKey]*injector{}, retryC: make(chan struct{}, 1),
 	}
 	if w.log == nil {
@@ -179,6 +180,8 @@ type Account struct {
 	// QueryLimit turns on the vendor's "not twice within five minutes". It is off unless asked for: tests move the clock
 	// at will and most of them are about something else.
 	QueryLimit bool `json:"query_limit,omitempty"`
+	// BankAccount is where the money comes into, where the terminal's id does not say so.
+	BankAccount string `json:"bank_account,omitempty"`
 }
 
 // Account finds a terminal.

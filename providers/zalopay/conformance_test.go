@@ -145,7 +145,7 @@ func sayAnswer(_ map[string]string, path string, request []byte, s providertest.
 		}
 	case refundPath:
 		a["refund_id"] = 260305000000900
-	case refundQueryPath:
+	case refundQueryPath, "/v2/cancel":
 	default:
 		return 404, []byte("<html>")
 	}
@@ -169,6 +169,7 @@ func known[V any](m map[string]V) []string {
 
 func subject(t testing.TB) providertest.Subject {
 	account := testAccount()
+	account.URLs = map[string]string{PurposeCancel: "/v2/cancel"}
 	other := account
 	other.ID, other.Terminal = "acc_other", "900002"
 	other.Credentials = []map[string]string{credentials("900002", testKey1, testKey2)}
@@ -182,7 +183,7 @@ func subject(t testing.TB) providertest.Subject {
 		Callback: sayCallback, Tamper: tamper,
 		SignedFields: []string{"app_id", "app_trans_id", "app_time", "app_user", "amount", "embed_data", "item", "zp_trans_id", "server_time", "channel",
 			"merchant_user_id", "zp_user_id", "user_fee_amount", "discount_amount", "mac"},
-		Calls:  []providertest.Via{providertest.Checkout, providertest.Lookup, providertest.Refund, providertest.RefundLookup},
+		Calls:  []providertest.Via{providertest.Checkout, providertest.Lookup, providertest.Refund, providertest.RefundLookup, providertest.Cancel},
 		Answer: sayAnswer, Codes: file(t, "codes.json"),
 		Channels: map[string]providertest.Channel{
 			"return":              {Via: providertest.Callback, Unknown: "-77777"},
