@@ -220,9 +220,9 @@ func (c *checker) hashes() {
 		c.fault("hash.separator", "must be one ASCII character that is no letter, digit or blank")
 	}
 	keys(c, "hashes", m.Hashes, slices.Collect(maps.Keys(hashed)), nil)
-	roleOf := map[string]string{}
+	roles := map[string][]string{} // two of one name are a fault already, and no second one here
 	for role, name := range m.Fields {
-		roleOf[name] = role
+		roles[name] = append(roles[name], role)
 	}
 	for message, order := range m.Hashes {
 		rule, entry := hashed[message], "hashes."+message
@@ -231,10 +231,10 @@ func (c *checker) hashes() {
 		}
 		seen := map[string]bool{}
 		for _, name := range order {
-			switch role, known := roleOf[name]; {
-			case !known:
+			switch {
+			case len(roles[name]) == 0:
 				c.fault(entry, "%q is the name of no field", shortened(name))
-			case !slices.Contains(rule.may, role):
+			case !slices.ContainsFunc(roles[name], func(role string) bool { return slices.Contains(rule.may, role) }):
 				c.fault(entry, "%q is no field of this message", name)
 			case seen[name]:
 				c.fault(entry, "%q occurs twice", name)
