@@ -58,7 +58,13 @@ func (g *Gateway) StartPayment(ctx context.Context, c Caller, k Key, orderID str
 		}
 		return Answer{}, err
 	}
-	redirect, callErr := entry.Provider.Checkout(ctx, p.asked())
+	asked := p.asked()
+	if entry.Account.Registration.Itemised {
+		if err := g.itemise(ctx, &asked, orderID); err != nil {
+			return Answer{}, err // written and not sent: the sweep ends it, and the same call goes on from it
+		}
+	}
+	redirect, callErr := entry.Provider.Checkout(ctx, asked)
 	// The caller may have gone; what the provider said must be kept all the same.
 	return g.started(context.WithoutCancel(ctx), c, k, p, redirect, callErr)
 }
@@ -272,6 +278,36 @@ func (g *Gateway) started(ctx context.Context, c Caller, k Key, p *paymentRow, r
 		return answer, err
 	}
 	return Answer{}, fmt.Errorf("payment %s kept changing", p.ID)
+}
+
+// itemise tells what is paid for: the order's lines, less what is paid of them already, from the first on.
+func (g *Gateway) itemise(ctx context.Context, pay *providers.Payment, orderID string) error {
+	o, err := oneOrder(ctx, g.db, `id = $1`, orderID)
+	if err != nil {
+		return err
+	}
+	belongs, err := partsOf(ctx, g.db, orderID)
+	if err != nil {
+		return err
+	}
+	agencies, err := g.Agencies(ctx)
+	if err != nil {
+		return err
+	}
+	pay.DossierCode, pay.ProcedureCode, pay.AgencyCode, pay.AgencyName = o.DossierCode, o.ProcedureCode, o.AgencyCode, agencies[o.AgencyCode]
+	if pay.ProcedureName, err = g.ProcedureName(ctx, o.ProcedureCode); err != nil {
+		return err
+	}
+	before, left := o.PaidAmount, pay.Amount
+	for _, l := range belongs.lines {
+		amount := l.Net - min(l.Net, before)
+		before -= min(l.Net, before)
+		if amount = min(amount, left); amount > 0 {
+			pay.Lines = append(pay.Lines, providers.Line{Kind: l.Kind, Code: l.FeeCode, Name: l.Name, Amount: amount})
+			left -= amount
+		}
+	}
+	return nil
 }
 
 // asked is the payment as an adapter needs it.

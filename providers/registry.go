@@ -29,6 +29,11 @@ type Registration struct {
 	// NewReference draws our reference of a payment where the provider's wire wants a form of its own; nil = the gateway's.
 	// [A-Za-z0-9]{1,64}; it may clash once in a long while, then another is drawn.
 	NewReference func(dossierCode string, at time.Time) (string, error)
+	// FindReference looks for our reference in a text that banks write: the content of a transfer, a statement's narrative. Set
+	// where Transfers is. "" and true: there are several, and no program may choose.
+	FindReference func(content string) (reference string, ambiguous bool)
+	// Itemised: its wire wants the order's lines and names told at the checkout (Payment.Lines …).
+	Itemised bool
 	// Transfers: the payer's bank sends money to the beneficiary directly, so several may come for one reference, and any amount.
 	Transfers bool
 	New       func(Account, Deps) (Provider, error)

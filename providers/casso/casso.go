@@ -38,7 +38,7 @@ const PurposeList = "transactions"
 // Registration is Casso's entry in the registry.
 func Registration() providers.Registration {
 	return providers.Registration{
-		Name: Name, Title: vietqr.Title, Capabilities: vietqr.Capabilities(), Transfers: true, NewReference: vietqr.NewReference,
+		Name: Name, Title: vietqr.Title, Capabilities: vietqr.Capabilities(), Transfers: true, NewReference: vietqr.NewReference, FindReference: vietqr.Find,
 		DefaultURL: live,
 		Timeouts:   map[providers.Operation]time.Duration{providers.OpCheckout: time.Second, providers.OpLookup: 20 * time.Second},
 		New:        New,

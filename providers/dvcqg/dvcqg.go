@@ -59,6 +59,7 @@ func Registration() providers.Registration {
 			providers.OpCheckout: patience, providers.OpLookup: patience, providers.OpReceipt: patience,
 		},
 		NewReference: newReference,
+		Itemised:     true,
 		New:          New,
 	}
 }

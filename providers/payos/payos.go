@@ -45,7 +45,7 @@ func Registration() providers.Registration {
 	c := vietqr.Capabilities()
 	c.Redirect = true
 	return providers.Registration{
-		Name: Name, Title: "payOS", Capabilities: c, Transfers: true, NewReference: vietqr.NewReference,
+		Name: Name, Title: "payOS", Capabilities: c, Transfers: true, NewReference: vietqr.NewReference, FindReference: vietqr.Find,
 		Credentials:   []string{CredentialClient, CredentialKey, CredentialChecksum},
 		TerminalField: CredentialClient,
 		DefaultURL:    live,

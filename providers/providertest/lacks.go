@@ -183,6 +183,13 @@ func checkCalls(t T, s Subject) {
 			t.Errorf("%s: the provider can is %v, and the subject lists %v", via, can, s.Calls)
 		}
 	}
+	if s.Registration.Transfers {
+		if find := s.Registration.FindReference; find == nil {
+			t.Errorf("transfers come, and nobody finds the reference in their content")
+		} else if got, ambiguous := find("ct den: " + strings.ToLower(s.Payment.Reference) + " ft1"); got != s.Payment.Reference || ambiguous {
+			t.Errorf("the reference %s is not found again: %q", s.Payment.Reference, got)
+		}
+	}
 	if !s.Lacks.Calls && !slices.Contains(s.Calls, Lookup) {
 		t.Errorf("no look-up is listed in %v, and the subject does not lack calls", s.Calls)
 	}

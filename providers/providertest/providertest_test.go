@@ -86,6 +86,7 @@ func TestEachLieIsFoundByItsCheck(t *testing.T) {
 		"does not follow the vectors":          {flaws{otherVector: true}, "vectors"},
 		"tells another id in the list":         {flaws{bank: true, otherID: true}, "fetch"},
 		"reads on from any cursor":             {flaws{bank: true, anyCursor: true}, "fetch"},
+		"loses its own references":             {flaws{bank: true, loses: true}, "calls"},
 		"can be asked in an untried way":       {flaws{bank: true, untried: true}, "calls"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -34,7 +34,7 @@ type flaws struct {
 	askedAmount, leaks, leaksInRequest, randomRequest, forgets                bool
 	noMinInterval, emptyStatus, forgedIsFine                                  bool
 	settlementNoKey, settlementForgives, encodes, canonicalOther, otherVector bool
-	openDoor, bank, otherID, anyCursor, untried                               bool
+	openDoor, bank, otherID, anyCursor, untried, loses                        bool
 	refundAnew, lookupPaysBack, refusalFails                                  bool
 	claims                                                                    bool // no flaw: its callbacks prove nothing
 }
@@ -375,6 +375,13 @@ func toySubject(f flaws) Subject {
 	if f.bank {
 		s.Registration.New = func(a providers.Account, d providers.Deps) (providers.Provider, error) {
 			return toyBank{&toy{a, d, f}}, nil
+		}
+		s.Registration.Transfers = true
+		s.Registration.FindReference = func(content string) (string, bool) {
+			if strings.Contains(strings.ToUpper(content), "REF1") && !f.loses {
+				return "REF1", false
+			}
+			return "", false
 		}
 		s.Told = func(cred map[string]string) []providers.Callback {
 			return []providers.Callback{s.Callback(cred, Say{})}

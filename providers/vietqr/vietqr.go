@@ -25,7 +25,7 @@ const Title = "Chuyển khoản VietQR"
 // Registration is the entry of the statement-only provider.
 func Registration() providers.Registration {
 	return providers.Registration{
-		Name: Name, Title: Title, Capabilities: Capabilities(), Transfers: true, NewReference: NewReference,
+		Name: Name, Title: Title, Capabilities: Capabilities(), Transfers: true, NewReference: NewReference, FindReference: Find,
 		Timeouts: map[providers.Operation]time.Duration{providers.OpCheckout: time.Second, providers.OpLookup: time.Second}, // it never calls
 		New: func(a providers.Account, _ providers.Deps) (providers.Provider, error) {
 			d, err := NewDestination(a)
