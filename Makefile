@@ -1,4 +1,4 @@
-.PHONY: help run test bench torture check build browser
+.PHONY: help run test bench torture check build browser provider
 
 # The race detector needs a C compiler; .ci/prepare gets one where it may. Asked again at each use, so after that.
 race = $(shell command -v cc >/dev/null 2>&1 && echo -race)
@@ -19,6 +19,8 @@ torture: ## the long fault and property runs
 check: test ## test, and the linters: staticcheck, govulncheck
 	go tool staticcheck ./...
 	.ci/vulncheck
+provider: ## lay out the folder of a new provider: make provider NAME=x (docs/adding-a-provider.md)
+	@go run ./providers/providertest/scaffold providers "$(NAME)"
 build: ## the programs, into bin/
 	go build -o bin/ ./cmd/...
 browser: ## what tests need of the machine: a C compiler for the race detector, Chromium for the pages' tests

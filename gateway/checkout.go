@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"strings"
+	"time"
 
 	"feegate/gateway/vnd"
 	"feegate/providers"
@@ -38,8 +39,12 @@ func (g *Gateway) OrderByToken(ctx context.Context, token string) (*OrderView, C
 // Way is one account that an order can be paid into.
 type Way struct {
 	AccountID, Provider string
+	Title               string     // what it is to a payer: accounts of one title are the same way
+	ByTransfer          bool       // the payer's bank sends to the agency's account directly
+	Method              string     // to ask for
 	Min, Max            vnd.Amount // of one payment
 	Outside             bool       // the amount owed is outside them
+	ClosedUntil         *time.Time // under maintenance
 }
 
 // Ways lists what the checkout may offer for an order, in the province's order. The caller is the order's, as OrderByToken gives it.
@@ -52,15 +57,24 @@ func (g *Gateway) Ways(ctx context.Context, c Caller, v *OrderView) ([]Way, erro
 	for _, l := range v.Lines {
 		kinds = append(kinds, l.Kind)
 	}
-	day := g.now().In(vietnam).Format("2006-01-02")
+	now := g.now()
+	day := now.In(vietnam).Format(time.DateOnly)
 	var out []Way
 	for _, e := range entries {
 		if e.Err != nil || !e.Account.Valid(day) || !e.Account.Takes(kinds) || e.Account.Mode != c.Mode {
 			continue
 		}
-		lo, hi := e.Account.Limits(providers.MethodAny)
+		reg, method := e.Account.Registration, providers.MethodAny
+		if reg.Transfers && e.Account.Offers(providers.MethodQR) {
+			method = providers.MethodQR // the page shows a code to scan
+		}
+		lo, hi := e.Account.Limits(method)
 		owed := v.Owed()
-		out = append(out, Way{e.Account.ID, e.Account.Provider, lo, hi, owed < lo || owed > hi})
+		w := Way{AccountID: e.Account.ID, Provider: e.Account.Provider, Title: reg.Title, ByTransfer: reg.Transfers, Method: string(method), Min: lo, Max: hi, Outside: owed < lo || owed > hi}
+		if until, yes := e.Account.UnderMaintenance(now); yes {
+			w.ClosedUntil = &until
+		}
+		out = append(out, w)
 	}
 	return out, nil
 }

@@ -41,14 +41,18 @@ func (g *Gateway) createAlone(ctx context.Context, w *creation) (Answer, error) 
 	if err := g.settleSuperseded(ctx, w.caller, w.in.Supersedes); err != nil {
 		return Answer{}, err
 	}
-	err := transact(ctx, g.db, func(tx *sqlx.Tx) error {
+	write := func(tx *sqlx.Tx) error {
 		if w.in.Supersedes != "" {
 			if err := g.supersede(ctx, tx, w.caller, w.in.Supersedes, w.effects.orders[0].ID); err != nil {
 				return err
 			}
 		}
 		return w.effects.write(ctx, tx)
-	})
+	}
+	err := transact(ctx, g.db, write)
+	for n := 0; n < 3 && deadlocked(err); n++ { // a batch held what this one needed, the other way round
+		err = transact(ctx, g.db, write)
+	}
 	if err == nil {
 		return w.answer, nil
 	}

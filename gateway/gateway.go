@@ -107,6 +107,10 @@ func channelOf(p *paymentRow, payerKnown bool) (channel, rule string) {
 		channel = "treasury_epay"
 	case p.Place == "counter":
 		channel = "qr_counter_self"
+	case p.ByTransfer && p.Method == string(providers.MethodQR):
+		channel = "qr_remote"
+	case p.ByTransfer:
+		channel = "transfer_ref"
 	default:
 		channel = "portal_checkout"
 	}

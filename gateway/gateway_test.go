@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,6 +39,7 @@ type street struct {
 	sim    *httptest.Server
 	caller gateway.Caller
 	n      int
+	asked  atomic.Pointer[providers.Refund] // the last refund that VNPAY was asked after
 }
 
 const momoAccount, vnpayAccount = "acc_momo", "acc_vnpay"
@@ -69,18 +71,40 @@ func newStreet(t *testing.T) *street {
 		t.Fatal(err)
 	}
 	group := breaker.New(breaker.Settings{})
-	registry := providers.NewRegistry(vnpay.Registration(), momo.Registration())
+	byHand := momo.Registration()
+	byHand.Name, byHand.New = "handmade", func(a providers.Account, d providers.Deps) (providers.Provider, error) {
+		p, err := momo.New(a, d)
+		return handmade{p}, err
+	}
+	watched := vnpay.Registration()
+	watched.New = func(a providers.Account, d providers.Deps) (providers.Provider, error) {
+		p, err := vnpay.New(a, d)
+		return witness{p, p.(providers.Refunder), &s.asked}, err
+	}
+	registry := providers.NewRegistry(watched, momo.Registration(), byHand, notifier("bank_a"), notifier("bank_b"))
 	accounts := account.NewStore(s.db, keys, registry, "http://127.0.0.1:1", world.Now, group.Client)
 	for _, a := range []account.Account{
 		{ID: momoAccount, Provider: "momo", Credentials: map[string]string{"partnerCode": "FEEGATEMOMO", "accessKey": "AK", "secretKey": "SK"}},
 		{ID: vnpayAccount, Provider: "vnpay", Credentials: map[string]string{"vnp_TmnCode": "FEEGATE1", "hash_secret": "S"}},
+		{ID: "acc_handmade", Provider: "handmade", Credentials: map[string]string{"partnerCode": "HANDMADE", "accessKey": "AK", "secretKey": "SK"}},
 	} {
 		a.AgencyCode, a.Kinds, a.BaseURL, a.Tariff = "H10.12", []string{"phi", "le_phi"}, s.sim.URL+"/"+a.Provider, vnd.Tariff{BPS: 110}
+		played := a.Provider
+		if played == byHand.Name { // MoMo without its refunds
+			played, a.BaseURL = "momo", s.sim.URL+"/momo"
+		}
 		a.Terminal = a.Credentials[registry[a.Provider].TerminalField]
 		if err := accounts.Create(ctx, a); err != nil {
 			t.Fatal(err)
 		}
-		if err := world.PutAccount(sim.Account{Provider: a.Provider, Terminal: a.Terminal, Credentials: a.Credentials, Tariff: a.Tariff}); err != nil {
+		if err := world.PutAccount(sim.Account{Provider: played, Terminal: a.Terminal, Credentials: a.Credentials, Tariff: a.Tariff}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, a := range []account.Account{{ID: bankA, Provider: "bank_a"}, {ID: bankB, Provider: "bank_b"}} { // two notifiers of one bank account
+		a.AgencyCode, a.Kinds, a.BaseURL, a.Terminal, a.BeneficiaryAccount = "H10.12", []string{"phi", "le_phi"}, "http://127.0.0.1:1", ownBankAccount, ownBankAccount
+		a.Credentials = map[string]string{"key": "K"}
+		if err := accounts.Create(ctx, a); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -61,7 +61,8 @@ func Judge(s Stored, n providers.Notice, src Source) Decision {
 		d.AskAgain = s.Status == PaymentPending || s.Status == PaymentCreated
 		return d
 	}
-	mismatch := n.Amount != 0 && n.Amount != s.Requested
+	// A bank transfer is what it is: nobody can hold a payer's bank to the amount that was asked for.
+	mismatch := n.Amount != 0 && n.Amount != s.Requested && n.Transfer == nil
 	if n.Doubt || (mismatch && !src.authoritative() && (s.Status != PaymentSucceeded || n.Amount != s.Received)) {
 		d.AskAgain = s.Status != PaymentReversed
 		if mismatch {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -44,6 +45,9 @@ func (g *Gateway) StartPayment(ctx context.Context, c Caller, k Key, orderID str
 		return Answer{}, err
 	}
 	p, entry, err := g.intend(ctx, c, k, orderID, in)
+	for n := 0; n < 3 && slices.Contains([]string{"payments_by_transfer", "payments_account_id_provider_reference_key"}, violated(err)); n++ {
+		p, entry, err = g.intend(ctx, c, k, orderID, in) // the reference that was drawn is another payment's
+	}
 	if err != nil {
 		if violated(err) == "idempotency_keys_pkey" {
 			a, found, err := g.replay(ctx, k)
@@ -74,7 +78,8 @@ func (in *NewPayment) validate() error {
 	return nil
 }
 
-// settleEarlier looks earlier live payments up before another starts, so that nobody pays twice because we did not ask.
+// settleEarlier looks earlier live payments up before another starts, so that nobody pays twice because we did not ask; what is
+// clearly not paid is cancelled at the provider, where it can be.
 func (g *Gateway) settleEarlier(ctx context.Context, c Caller, orderID string, despite bool) error {
 	under, err := livePayments(ctx, g.db, orderID)
 	if err != nil || len(under) == 0 {
@@ -94,8 +99,29 @@ func (g *Gateway) settleEarlier(ctx context.Context, c Caller, orderID string, d
 		if after.InDoubt && !despite && (after.Status == PaymentCreated || after.Status == PaymentPending) {
 			return &Problem{Name: ProblemPaymentInDoubt, Detail: "an earlier payment has no final result yet: " + p.ID, Order: orderID}
 		}
+		if after.Status == PaymentPending && !after.InDoubt {
+			if err := g.cancelAtProvider(ctx, &p); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
+}
+
+// cancelAtProvider asks the provider to let nobody pay a payment any more. Only its clear yes ends the payment; any other answer
+// changes nothing, and money that comes all the same is money.
+func (g *Gateway) cancelAtProvider(ctx context.Context, p *paymentRow) error {
+	entry, err := g.accounts.Get(ctx, *p.AccountID)
+	if err != nil || entry.Err != nil {
+		return err
+	}
+	canceller, can := entry.Provider.(providers.Canceller)
+	if !can || canceller.Cancel(ctx, p.asked()) != nil {
+		return nil
+	}
+	_, err = g.Record(context.WithoutCancel(ctx), Word{AccountID: *p.AccountID, Source: SourceLookup,
+		Notice: providers.Notice{Reference: p.ProviderReference, Outcome: providers.Failed, Code: "cancelled", Reason: providers.ReasonPayerCancelled}})
+	return err
 }
 
 // intend writes the payment before anything is sent.
@@ -121,6 +147,9 @@ func (g *Gateway) intend(ctx context.Context, c Caller, k Key, orderID string, i
 		if entry, err = g.choose(ctx, o, in, p.RequestedAmount, now); err != nil {
 			return err
 		}
+		if until, yes := entry.Account.UnderMaintenance(now); yes {
+			return &Problem{Name: ProblemUnavailable, Detail: "the account is under maintenance until " + until.In(vietnam).Format(time.RFC3339) + ": nothing was sent", Order: o.ID}
+		}
 		if g.down != nil && g.down(entry.Account.ID) { // known before anything is written: there is no attempt to record
 			return &Problem{Name: ProblemUnavailable, Detail: "the provider is not reachable just now: nothing was sent", Order: o.ID}
 		}
@@ -130,6 +159,11 @@ func (g *Gateway) intend(ctx context.Context, c Caller, k Key, orderID string, i
 		}
 		if live := len(under); live >= MaxLivePayments {
 			return &Problem{Name: ProblemTooManyPayments, Detail: fmt.Sprintf("%d payments of this order are under way", live), Order: o.ID}
+		}
+		if draw := entry.Account.Registration.NewReference; draw != nil {
+			if p.ProviderReference, err = draw(o.DossierCode, now); err != nil {
+				return fmt.Errorf("drawing a reference: %w", err)
+			}
 		}
 		p.intoAccount(o, entry, now)
 		e := &effects{payments: []paymentRow{*p}, keys: []keyRow{keyed(k, p.ID, nil, now)}}
@@ -145,6 +179,7 @@ func (p *paymentRow) intoAccount(o *orderRow, entry *account.Entry, now time.Tim
 		expires = o.ExpiresAt
 	}
 	p.AccountID, p.Provider, p.Mode, p.ExpiresAt = &entry.Account.ID, entry.Account.Provider, o.Mode, &expires
+	p.ByTransfer = entry.Account.Registration.Transfers
 	p.Description = "Phi le phi ho so " + o.DossierCode
 	p.NextLookupAt = nextLookup(entry.Provider.LookupPlan(), now, &expires, nil, now)
 }

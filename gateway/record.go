@@ -24,6 +24,8 @@ type Word struct {
 	Actor     string     // the person, where one said it
 	Raw       []byte     // the message as received, for callbacks and returns: kept sealed
 	Lookup    *lookupRow // for look-ups: the row that records the asking
+
+	payer *payerEvidence // of the notice, digested
 }
 
 // Record is the one door: every callback, return, look-up and settlement that speaks of a payment comes through here, and
@@ -31,6 +33,9 @@ type Word struct {
 // payment, and writes payment, order, allocation, moves, history and events in one statement. Two words at once: the
 // second sees what the first did.
 func (g *Gateway) Record(ctx context.Context, w Word) (providers.Verdict, error) {
+	if w.Notice.Transfer != nil {
+		return g.recordTransfer(ctx, w)
+	}
 	h := &heard{word: w}
 	err := g.hearing.do(ctx, h)
 	if err != nil {
@@ -126,6 +131,9 @@ func (g *Gateway) judged(ctx context.Context, tx *sqlx.Tx, e *effects, o *orderR
 	}
 	if entry.Err != nil {
 		return "", nil, entry.Err
+	}
+	if w.payer, err = g.payerEvidence(w.Notice.Payer); err != nil {
+		return "", nil, err
 	}
 	now, plan := g.now(), entry.Provider.LookupPlan()
 	s := Stored{Status: p.Status, Requested: p.RequestedAmount, Received: p.ReceivedAmount, Transaction: p.ProviderTransaction,
@@ -232,6 +240,8 @@ func detailOf(d Decision, w Word) string {
 	switch {
 	case d.Contradict:
 		return "code " + w.Notice.Code + ", against its earlier word"
+	case w.Notice.Code != "" && w.Notice.ReadBy != "":
+		return "code " + w.Notice.Code + ", read by " + w.Notice.ReadBy
 	case w.Notice.Code != "":
 		return "code " + w.Notice.Code
 	}
@@ -247,6 +257,9 @@ func (g *Gateway) succeed(e *effects, o *orderRow, p *paymentRow, d Decision, w 
 	channel, rule := channelOf(p, w.Notice.Payer != nil)
 	p.Status, p.ReceivedAmount = PaymentSucceeded, d.Received
 	p.PaidAt, p.RecordedAt, p.Channel, p.ChannelRule, p.InDoubt = &paidAt, &now, &channel, &rule, false
+	if w.payer != nil {
+		p.PayerKind, p.PayerBank, p.PayerMasked, p.PayerDigest = w.payer.kind, w.payer.bank, w.payer.masked, &w.payer.digest
+	}
 	move := func(leg, from string, m moveRow) {
 		m.CauseType, m.CauseID, m.Leg, m.FromAccount, m.ToAccount = "payment", p.ID, leg, from, holder(p, o.AgencyCode)
 		m.AccountID, m.EffectiveAt, m.RecordedAt = p.AccountID, paidAt, now

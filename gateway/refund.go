@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -20,6 +21,8 @@ type NewRefund struct {
 	Amount    *vnd.Amount `json:"amount"`
 	Available *vnd.Amount `json:"available"`
 	Reason    string      `json:"reason"`
+	// To sends it to another account than the one it came from: people pay it back then.
+	To *Destination `json:"to,omitempty"`
 }
 
 // RefundView is a refund as the API gives it. Reason is a person's words: it may name somebody, so no event holds it.
@@ -32,6 +35,9 @@ type RefundView struct {
 	Parts               []RefundPart  `json:"parts"`
 	Reason              string        `json:"reason,omitempty"`
 	Manual              bool          `json:"manual"` // no interface pays it back: people do, by transfer
+	ToBank              string        `json:"to_bank,omitempty"`
+	ToAccount           string        `json:"to_account,omitempty"` // its last digits
+	ListedBy            *string       `json:"listed_by,omitempty"`  // who put it into a list for the bank
 	InDoubt             bool          `json:"in_doubt"`
 	AccountID           *string       `json:"account_id"`
 	ProviderReference   string        `json:"provider_reference"`
@@ -58,7 +64,7 @@ func viewRefund(r *refundRow) RefundView {
 	v := RefundView{ID: r.ID, Payment: r.PaymentID, Order: r.OrderID, Status: r.Status, Amount: r.Amount, Parts: []RefundPart{}, Reason: r.Reason, Manual: r.Manual,
 		InDoubt: r.InDoubt, AccountID: r.AccountID, ProviderReference: r.ProviderReference, ProviderTransaction: r.ProviderTransaction, Code: r.Code,
 		RequestedBy: r.RequestedBy, RequestedAt: r.RequestedAt, DecidedBy: r.DecidedBy, DecidedAt: r.DecidedAt, SubmittedAt: r.SubmittedAt,
-		EffectiveAt: r.EffectiveAt, RecordedAt: r.RecordedAt}
+		EffectiveAt: r.EffectiveAt, RecordedAt: r.RecordedAt, ToBank: r.ToBank, ToAccount: r.ToMasked, ListedBy: r.ListedBy}
 	if r.SurplusPart > 0 {
 		v.Parts = append(v.Parts, RefundPart{From: "surplus", Amount: r.SurplusPart})
 	}
@@ -77,9 +83,10 @@ func viewRefunds(rows []refundRow) []RefundView {
 }
 
 // public is the refund as events hold it.
-func (r *refundRow) public() RefundView {
-	v := viewRefund(r)
-	v.Reason = ""
+func (r *refundRow) public() RefundView { return viewRefund(r).public() }
+
+func (v RefundView) public() RefundView {
+	v.Reason, v.ToBank, v.ToAccount = "", "", ""
 	return v
 }
 
@@ -95,6 +102,9 @@ func (in *NewRefund) validate() error {
 		e.add("available", "is missing: say what you believe can be refunded")
 	}
 	text(&e, "reason", in.Reason, 1, 500)
+	if in.To != nil {
+		in.To.validate(&e)
+	}
 	if len(e) > 0 {
 		return &Problem{Name: ProblemInvalid, Fields: e}
 	}
@@ -109,7 +119,11 @@ func (g *Gateway) RequestRefund(ctx context.Context, c Caller, k Key, paymentID 
 	if err := in.validate(); err != nil {
 		return Answer{}, err
 	}
-	if err := g.orderedPayment(ctx, c, paymentID); err != nil {
+	if _, err := g.visiblePayment(ctx, c, paymentID); ProblemName(err) == ProblemNotFound { // people may pay back what belongs to no order
+		if _, err := g.orderless(ctx, c, paymentID); err != nil {
+			return Answer{}, err
+		}
+	} else if err != nil {
 		return Answer{}, err
 	}
 	var answer Answer
@@ -151,23 +165,48 @@ func (g *Gateway) requested(ctx context.Context, tx *sqlx.Tx, c Caller, k Key, m
 		return nil, Answer{}, &Problem{Name: ProblemInvalid, Fields: []FieldError{{"amount",
 			fmt.Sprintf("the payment pays several orders: at most %s in this refund, the rest in another", surplus+part)}}}
 	}
-	manual, err := g.manual(ctx, p, m.orders[order])
+	o := m.orders[order]
+	if o == nil {
+		o = &orderRow{}
+	}
+	manual, err := g.manual(ctx, p, o)
 	if err != nil {
 		return nil, Answer{}, err
 	}
 	r := refundRow{ID: newID("rfd_"), PaymentID: p.ID, OrderID: order, AccountID: p.AccountID, Status: RefundRequested, Amount: *in.Amount, SurplusPart: surplus,
-		AllocatedPart: part, Reason: in.Reason, Manual: manual, ProviderReference: newReference(), RequestedBy: c.Actor, RequestedAt: now}
+		AllocatedPart: part, Reason: in.Reason, Manual: manual || in.To != nil, ProviderReference: newReference(), RequestedBy: c.Actor, RequestedAt: now}
 	p.ReservedAmount += r.Amount
 	p.ReservedSurplus += r.SurplusPart
+	sentTo, err := g.sealDestination(&r, in.To)
+	if err != nil {
+		return nil, Answer{}, err
+	}
 	body, err := json.Marshal(viewRefund(&r))
 	if err != nil {
 		return nil, Answer{}, fmt.Errorf("refund %s: %w", r.ID, err)
 	}
 	a := Answer{Status: http.StatusAccepted, Body: body}
-	e := &effects{refunds: []refundRow{r}, keys: []keyRow{keyed(k, r.ID, &a, now)}, paymentChanges: []paymentChange{{*p, p.Status}},
+	e := &effects{refunds: []refundRow{r}, sentTo: sentTo, keys: []keyRow{keyed(k, r.ID, &a, now)}, paymentChanges: []paymentChange{{*p, p.Status}},
 		history: []historyRow{{r.ID, "", r.Status, string(SourcePerson), c.Actor, "", now}}}
 	e.audited(c, "refund.requested", r.ID, now)
-	return e, a, g.announce(ctx, tx, e, m.orders[order], r.public(), []string{"refund.requested"}, now)
+	return e, a, g.announce(ctx, tx, e, o, r.public(), []string{"refund.requested"}, now)
+}
+
+// sealDestination keeps where a refund goes: what people may see beside it, and the rest sealed.
+func (g *Gateway) sealDestination(r *refundRow, to *Destination) ([]destinationRow, error) {
+	if to == nil {
+		return nil, nil
+	}
+	plain, err := json.Marshal(to)
+	if err != nil {
+		return nil, fmt.Errorf("refund %s: %w", r.ID, err)
+	}
+	sealed, err := g.keys.Seal(plain, "refund:"+r.ID)
+	if err != nil {
+		return nil, fmt.Errorf("sealing where refund %s goes: %w", r.ID, err)
+	}
+	r.ToBank, r.ToMasked = to.Bank, "••••"+to.AccountNumber[len(to.AccountNumber)-4:]
+	return []destinationRow{{r.ID, `\x` + hex.EncodeToString(sealed)}}, nil
 }
 
 // splitRefund says where a refund comes from: free surplus first, then the payment's own order, then the next order it pays. A refund
@@ -298,7 +337,7 @@ func (g *Gateway) decideRefund(ctx context.Context, c Caller, id, to, note strin
 			e.paymentChanges = []paymentChange{{*p, p.Status}}
 		}
 		e.audited(c, "refund."+to, r.ID, now)
-		if err := g.announce(ctx, tx, e, m.orders[r.OrderID], r.public(), []string{"refund." + to}, now); err != nil {
+		if err := g.announce(ctx, tx, e, ownOrder(m, r), r.public(), []string{"refund." + to}, now); err != nil {
 			return err
 		}
 		return e.write(ctx, tx)

@@ -66,7 +66,7 @@ func (g *Gateway) sendRefund(ctx context.Context, id, from string, by *Caller) e
 			e.history[0].Source, e.history[0].Actor = string(SourcePerson), by.Actor
 			e.audited(*by, "refund.retried", r.ID, now)
 		}
-		if err := g.announce(ctx, tx, e, m.orders[r.OrderID], r.public(), []string{"refund.submitted"}, now); err != nil {
+		if err := g.announce(ctx, tx, e, ownOrder(m, r), r.public(), []string{"refund.submitted"}, now); err != nil {
 			return err
 		}
 		sent, pay, asked = r, p.asked(), r.asked(p)
@@ -118,7 +118,7 @@ func (g *Gateway) refunderOf(ctx context.Context, r *refundRow) (providers.Refun
 // asked is the refund as an adapter needs it: each sending has a reference of its own, so each is a first one.
 func (r *refundRow) asked(p *paymentRow) providers.Refund {
 	return providers.Refund{Reference: r.ProviderReference, Amount: r.Amount, Full: r.Amount == p.ReceivedAmount, Description: "Hoan tien phi le phi",
-		By: r.RequestedBy, CreatedAt: *r.SubmittedAt}
+		By: r.RequestedBy, CreatedAt: *r.SubmittedAt, Transaction: r.ProviderTransaction}
 }
 
 // askRefund asks the provider after one refund under way. ErrTooSoon: not asked.
@@ -157,6 +157,8 @@ type RefundWord struct {
 	Notice               providers.RefundNotice
 	Source               Source
 	Detail               string // for the history, where the answer has no code
+	Actor                string // the person, where one said it
+	caller               *Caller
 	Lookup               *lookupRow
 }
 
@@ -252,7 +254,10 @@ func (g *Gateway) carryOutRefund(ctx context.Context, tx *sqlx.Tx, m *money, r *
 	if w.Notice.Transaction != "" {
 		r.ProviderTransaction = w.Notice.Transaction
 	}
-	kinds, o := []string{}, m.orders[r.OrderID]
+	kinds, o := []string{}, ownOrder(m, r)
+	if w.caller != nil {
+		e.audited(*w.caller, "refund."+string(w.Notice.Outcome), r.ID, now)
+	}
 	switch d.To {
 	case RefundSucceeded:
 		r.Status, r.NextLookupAt = RefundSucceeded, nil
@@ -273,7 +278,7 @@ func (g *Gateway) carryOutRefund(ctx context.Context, tx *sqlx.Tx, m *money, r *
 	}
 	e.refundChanges = append(e.refundChanges, refundChange{*r, from})
 	if r.Status != from {
-		e.history = append(e.history, historyRow{r.ID, from, r.Status, string(w.Source), "", detail, now})
+		e.history = append(e.history, historyRow{r.ID, from, r.Status, string(w.Source), w.Actor, detail, now})
 	}
 	if err := g.announce(ctx, tx, e, o, r.public(), kinds, now); err != nil {
 		return err
@@ -292,7 +297,7 @@ func (e *effects) refunded(o *orderRow, p *paymentRow, r *refundRow, w RefundWor
 	p.RefundedAmount += r.Amount
 	p.RefundedSurplus += r.SurplusPart
 	e.paymentChanges = append(e.paymentChanges, paymentChange{*p, p.Status})
-	e.moveRefund(r, "done", clearing(*r.AccountID), refundPayable, r.Amount, at, now)
+	e.moveRefund(r, "done", holder(p, o.AgencyCode), refundPayable, r.Amount, at, now)
 	if r.AllocatedPart == 0 || p.Status != PaymentSucceeded { // a reversed payment pays no order: there is nothing to take off one
 		return false
 	}

@@ -494,28 +494,3 @@ func TestFiftyRacingApprovals(t *testing.T) {
 		}
 	}
 }
-
-// VNPAY's refunds are not by interface yet: approved, they wait for people, and can be taken back.
-func TestARefundThatPeopleMake(t *testing.T) {
-	s := newStreet(t)
-	o := s.order(1, 50000)
-	p := s.pay(o.ID, gateway.NewPayment{Provider: "vnpay"})
-	s.say(vnpayAccount, p.ProviderReference, gateway.SourceCallback, providers.Succeeded, 50000)
-	r := s.refund(p.ID, 50000)
-	if v := s.approve(r.ID); v.Status != gateway.RefundApproved || !v.Manual {
-		t.Fatalf("%+v", v)
-	}
-	s.forward(time.Hour)
-	if n, err := s.g.SweepRefunds(t.Context(), 10); n != 0 || err != nil {
-		t.Errorf("swept %d: %v", n, err)
-	}
-	if b := s.balances(); b["refund_payable"] != -50000 || b["payer"] != 0 || b["clearing"] != 50000 {
-		t.Errorf("%v", b)
-	}
-	if v, err := s.g.RejectRefund(t.Context(), person("lan"), r.ID, ""); err != nil || v.Status != gateway.RefundRejected {
-		t.Errorf("%+v %v", v, err)
-	}
-	if b := s.balances(); b["refund_payable"] != 0 || b["payer"] != -50000 {
-		t.Errorf("%v", b)
-	}
-}

@@ -107,6 +107,44 @@ type paymentRow struct {
 	LastLookupAt        *time.Time       `json:"last_lookup_at" db:"last_lookup_at"`
 	LastLookupOutcome   string           `json:"last_lookup_outcome" db:"last_lookup_outcome"`
 	Lookups             int              `json:"lookups" db:"lookups"`
+	ByTransfer          bool             `json:"by_transfer" db:"by_transfer"` // the payer's bank sends to the agency's account directly
+
+	// Written with a success and not read back with the row.
+	TransferID  *string `json:"transfer_id" db:"-"`
+	PayerKind   string  `json:"payer_kind" db:"-"`
+	PayerBank   string  `json:"payer_bank" db:"-"`
+	PayerMasked string  `json:"payer_masked" db:"-"`
+	PayerDigest *string `json:"payer_digest" db:"-"` // \x…
+}
+
+// transferRow is one movement on a bank account of ours.
+type transferRow struct {
+	ID            string     `json:"id" db:"id"`
+	BankAccount   string     `json:"bank_account" db:"bank_account"`
+	AccountID     string     `json:"account_id" db:"account_id"`
+	Direction     string     `json:"direction" db:"direction"`
+	Amount        vnd.Amount `json:"amount" db:"amount"`
+	BankReference string     `json:"bank_reference" db:"bank_reference"`
+	Reference     string     `json:"reference" db:"reference"`
+	Ambiguous     bool       `json:"ambiguous" db:"ambiguous"`
+	WrongAccount  bool       `json:"wrong_account" db:"wrong_account"`
+	ContentDigest string     `json:"content_digest" db:"-"` // \x…
+	ContentSealed string     `json:"content_sealed" db:"-"` // \x…
+	PayerKind     string     `json:"payer_kind" db:"payer_kind"`
+	PayerBank     string     `json:"payer_bank" db:"payer_bank"`
+	PayerMasked   string     `json:"payer_masked" db:"payer_masked"`
+	PayerDigest   *string    `json:"payer_digest" db:"-"` // \x…
+	At            time.Time  `json:"at" db:"at"`
+	RecordedAt    time.Time  `json:"recorded_at" db:"recorded_at"`
+}
+
+// tellingRow says that a source told of a movement.
+type tellingRow struct {
+	AccountID  string    `json:"account_id"`
+	SourceID   string    `json:"source_id"`
+	TransferID string    `json:"transfer_id"`
+	ToldBy     string    `json:"told_by"`
+	RecordedAt time.Time `json:"recorded_at"`
 }
 
 type refundRow struct {
@@ -135,6 +173,9 @@ type refundRow struct {
 	NextLookupAt        *time.Time `json:"next_lookup_at" db:"next_lookup_at"`
 	Lookups             int        `json:"lookups" db:"lookups"`
 	LastLookupAt        *time.Time `json:"last_lookup_at" db:"last_lookup_at"`
+	ToBank              string     `json:"to_bank" db:"to_bank"`
+	ToMasked            string     `json:"to_masked" db:"to_masked"`
+	ListedBy            *string    `json:"listed_by" db:"listed_by"`
 }
 
 // applicationRow is surplus proposed for another order.

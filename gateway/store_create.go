@@ -54,7 +54,7 @@ func (g *Gateway) createTogether(ctx context.Context, batch []*waiting[*creation
 		}
 		batch = rest
 	}
-	if violated(err) == "" && err != nil { // the database is away: each hears it at once
+	if violated(err) == "" && err != nil && !deadlocked(err) { // the database is away: each hears it at once
 		for _, w := range batch {
 			w.finish(fmt.Errorf("creating an order: %w", err))
 		}

@@ -70,15 +70,25 @@ func (g *Gateway) ask(ctx context.Context, p *paymentRow) error {
 	if p.LastLookupAt != nil && g.now().Before(p.LastLookupAt.Add(entry.Provider.LookupPlan().MinInterval)) {
 		return ErrTooSoon
 	}
+	if p.LastLookupOutcome == string(providers.Uncertain) {
+		ctx = providers.Repeated(ctx)
+	}
 	began := time.Now()
-	notice, err := entry.Provider.Lookup(ctx, p.asked())
+	notice, err := g.wordOf(ctx, entry, p)
 	row := &lookupRow{AskedAt: g.now(), ObjectID: p.ID, AccountID: *p.AccountID, TookMS: time.Since(began).Milliseconds()}
 	if err != nil {
 		notice = providers.Notice{Outcome: providers.Uncertain, Reason: providers.ReasonTechnical}
 		row.Detail = err.Error()
+	} else if notice.ReadBy != "" {
+		row.Detail = "read by " + notice.ReadBy
 	}
 	notice.Reference = p.ProviderReference
 	row.Outcome, row.Code = string(notice.Outcome), notice.Code
+	for _, part := range notice.Parts { // single transfers, each a payment; the whole comes after them
+		if _, err := g.Record(context.WithoutCancel(ctx), Word{AccountID: *p.AccountID, Notice: part, Source: SourceLookup}); err != nil {
+			return err
+		}
+	}
 	_, err = g.Record(context.WithoutCancel(ctx), Word{AccountID: *p.AccountID, Notice: notice, Source: SourceLookup, Lookup: row})
 	return err
 }

@@ -38,7 +38,7 @@ const orderColumns = `id, client_id, source_system, mode, reference, dossier_cod
 const paymentColumns = `id, order_id, account_id, provider, provider_reference, status, mode, requested_amount, received_amount,
 	allocated_amount, reserved_amount, reserved_surplus, refunded_amount, refunded_surplus, method, initiated_by, place, channel, channel_rule, locale, payer_ip, description, redirect,
 	provider_transaction, code, reason, in_doubt, created_at, expires_at, paid_at, recorded_at, next_lookup_at, last_lookup_at,
-	last_lookup_outcome, lookups`
+	last_lookup_outcome, lookups, by_transfer`
 
 func keyed(k Key, object string, a *Answer, now time.Time) keyRow {
 	r := keyRow{Principal: k.Principal, Method: k.Method, Path: k.Path, Key: k.Key, BodyHash: `\x` + hex.EncodeToString(k.BodyHash),

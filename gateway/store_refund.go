@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -16,7 +17,7 @@ import (
 
 const refundColumns = `id, payment_id, order_id, account_id, status, amount, surplus_part, allocated_part, reason, manual, provider_reference,
 	provider_transaction, code, requested_by, requested_at, decided_by, decided_at, submitted_at, sends, in_doubt, effective_at,
-	recorded_at, next_lookup_at, lookups, last_lookup_at`
+	recorded_at, next_lookup_at, lookups, last_lookup_at, to_bank, to_masked, listed_by`
 
 // allocated is what a payment pays of one order, and what refunds take of that.
 type allocated struct {
@@ -42,7 +43,7 @@ func allocationsOf(ctx context.Context, x sqlx.QueryerContext, paymentID string)
 
 func refundsOf(ctx context.Context, x sqlx.QueryerContext, paymentID string) ([]refundRow, error) {
 	var rows []refundRow
-	if err := sqlx.SelectContext(ctx, x, &rows, `SELECT `+refundColumns+` FROM refunds WHERE payment_id = $1 ORDER BY requested_at, id`, paymentID); err != nil {
+	if err := sqlx.SelectContext(ctx, x, &rows, `SELECT `+orderOrNone(refundColumns)+` FROM refunds WHERE payment_id = $1 ORDER BY requested_at, id`, paymentID); err != nil {
 		return nil, fmt.Errorf("reading the refunds of %s: %w", paymentID, err)
 	}
 	return rows, nil
@@ -79,7 +80,7 @@ type money struct {
 // lockMoney locks a payment, after every order it pays and those named besides. errStale: it began to pay another order meanwhile.
 func lockMoney(ctx context.Context, tx *sqlx.Tx, paymentID string, also ...string) (*money, error) {
 	var ids []string
-	err := tx.SelectContext(ctx, &ids, `SELECT order_id FROM payments WHERE id = $1 UNION SELECT order_id FROM allocations WHERE payment_id = $1`, paymentID)
+	err := tx.SelectContext(ctx, &ids, `SELECT order_id FROM payments WHERE id = $1 AND order_id IS NOT NULL UNION SELECT order_id FROM allocations WHERE payment_id = $1`, paymentID)
 	if err != nil {
 		return nil, fmt.Errorf("reading the orders of payment %s: %w", paymentID, err)
 	}
@@ -87,7 +88,7 @@ func lockMoney(ctx context.Context, tx *sqlx.Tx, paymentID string, also ...strin
 	if m.orders, err = lockOrdersByID(ctx, tx, append(ids, also...)); err != nil {
 		return nil, err
 	}
-	if err := tx.GetContext(ctx, m.payment, `SELECT `+paymentColumns+` FROM payments WHERE id = $1 FOR UPDATE`, paymentID); err != nil {
+	if err := tx.GetContext(ctx, m.payment, `SELECT `+orderOrNone(paymentColumns)+` FROM payments WHERE id = $1 FOR UPDATE`, paymentID); err != nil {
 		return nil, fmt.Errorf("locking payment %s: %w", paymentID, err)
 	}
 	if m.pays, err = allocationsOf(ctx, tx, paymentID); err != nil {
@@ -98,8 +99,15 @@ func lockMoney(ctx context.Context, tx *sqlx.Tx, paymentID string, also ...strin
 			return nil, errStale
 		}
 	}
-	m.own = m.orders[m.payment.OrderID]
+	if m.own = m.orders[m.payment.OrderID]; m.own == nil {
+		m.own = &orderRow{}
+	}
 	return m, nil
+}
+
+// orderOrNone reads columns of rows that may have no order.
+func orderOrNone(columns string) string {
+	return strings.Replace(columns, "order_id", "coalesce(order_id, '') AS order_id", 1)
 }
 
 // lockRefund locks a refund, after its payment and that one's orders.
@@ -113,7 +121,7 @@ func lockRefund(ctx context.Context, tx *sqlx.Tx, id string) (*money, *refundRow
 		return nil, nil, err
 	}
 	var r refundRow
-	if err := tx.GetContext(ctx, &r, `SELECT `+refundColumns+` FROM refunds WHERE id = $1 FOR UPDATE`, id); err != nil {
+	if err := tx.GetContext(ctx, &r, `SELECT `+orderOrNone(refundColumns)+` FROM refunds WHERE id = $1 FOR UPDATE`, id); err != nil {
 		return nil, nil, fmt.Errorf("locking refund %s: %w", id, err)
 	}
 	return m, &r, nil
@@ -123,8 +131,9 @@ func lockRefund(ctx context.Context, tx *sqlx.Tx, id string) (*money, *refundRow
 func (g *Gateway) visibleRefund(ctx context.Context, c Caller, id string) (*refundRow, error) {
 	source, agencies := c.sees()
 	var r refundRow
-	err := g.db.GetContext(ctx, &r, `SELECT `+refundColumns+` FROM refunds WHERE id = $1
-		AND EXISTS (SELECT FROM orders o WHERE o.id = order_id AND `+visible("o.", 2)+`)`, id, source, agencies)
+	err := g.db.GetContext(ctx, &r, `SELECT `+orderOrNone(refundColumns)+` FROM refunds WHERE id = $1
+		AND (EXISTS (SELECT FROM orders o WHERE o.id = order_id AND `+visible("o.", 2)+`) OR order_id IS NULL AND $4
+			AND EXISTS (SELECT FROM merchant_accounts a WHERE a.id = account_id AND (cardinality($3::text[]) = 0 OR a.agency_code = ANY ($3))))`, id, source, agencies, c.Person)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, &Problem{Name: ProblemNotFound, Detail: "there is no such refund"}
 	}
@@ -178,7 +187,7 @@ func (g *Gateway) SweepRefunds(ctx context.Context, limit int) (int, error) {
 	var due []refundRow
 	err := g.db.SelectContext(ctx, &due, `WITH due AS (SELECT id FROM refunds WHERE next_lookup_at <= $1 AND status IN ('approved', 'submitted')
 			AND (lookup_lease_until IS NULL OR lookup_lease_until <= $1) ORDER BY next_lookup_at LIMIT $3 FOR UPDATE SKIP LOCKED)
-		UPDATE refunds r SET lookup_lease_until = $2 FROM due WHERE r.id = due.id RETURNING `+prefixed("r.", refundColumns), now, now.Add(leaseFor), limit)
+		UPDATE refunds r SET lookup_lease_until = $2 FROM due WHERE r.id = due.id RETURNING `+strings.Replace(prefixed("r.", refundColumns), "r.order_id", "coalesce(r.order_id, '') AS order_id", 1), now, now.Add(leaseFor), limit)
 	if err != nil {
 		return 0, fmt.Errorf("claiming due refunds: %w", err)
 	}
@@ -223,5 +232,5 @@ func (g *Gateway) orderedPayment(ctx context.Context, c Caller, id string) error
 	if _, err := g.orderless(ctx, c, id); err != nil {
 		return err
 	}
-	return &Problem{Name: ProblemPaymentState, Detail: "the payment belongs to no order: its money can be neither refunded nor applied here yet"}
+	return &Problem{Name: ProblemPaymentState, Detail: "the payment belongs to no order: its money can be refunded, and not yet applied to an order"}
 }

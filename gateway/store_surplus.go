@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -64,11 +65,13 @@ func (g *Gateway) Surplus(ctx context.Context, c Caller, agency string, limit in
 		DossierCode string `db:"dossier_code"`
 		AgencyCode  string `db:"agency_code"`
 	}
-	err = g.db.SelectContext(ctx, &rows, `SELECT `+prefixed("p.", paymentColumns)+`, o.status AS order_status, o.dossier_code, o.agency_code
-		FROM payments p JOIN orders o ON o.id = p.order_id
-		WHERE p.status = 'succeeded' AND p.received_amount > p.allocated_amount + p.refunded_surplus AND `+visible("o.", 1)+`
-			AND ($3 = '' OR o.agency_code = $3) AND ($4 = '' OR (p.recorded_at, p.id) > ($5, $4))
-		ORDER BY p.recorded_at, p.id LIMIT $6`, source, agencies, agency, afterID, at, limit+1)
+	err = g.db.SelectContext(ctx, &rows, `SELECT `+strings.Replace(prefixed("p.", paymentColumns), "p.order_id", "coalesce(p.order_id, '') AS order_id", 1)+`,
+			coalesce(o.status, '') AS order_status, coalesce(o.dossier_code, '') AS dossier_code, coalesce(o.agency_code, a.agency_code) AS agency_code
+		FROM payments p LEFT JOIN orders o ON o.id = p.order_id LEFT JOIN merchant_accounts a ON a.id = p.account_id
+		WHERE p.status = 'succeeded' AND p.received_amount > p.allocated_amount + p.refunded_surplus
+			AND (o.id IS NOT NULL AND `+visible("o.", 1)+` OR o.id IS NULL AND $7 AND (cardinality($2::text[]) = 0 OR a.agency_code = ANY ($2)))
+			AND ($3 = '' OR coalesce(o.agency_code, a.agency_code) = $3) AND ($4 = '' OR (p.recorded_at, p.id) > ($5, $4))
+		ORDER BY p.recorded_at, p.id LIMIT $6`, source, agencies, agency, afterID, at, limit+1, c.Person)
 	if err != nil {
 		return nil, "", fmt.Errorf("listing surplus: %w", err)
 	}

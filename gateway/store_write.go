@@ -33,6 +33,11 @@ type effects struct {
 	counters    []counterRow
 	voids       []voidRow
 	dossiers    []dossierRow
+	transfers   []transferRow
+	tellings    []tellingRow
+	lists       []listRow
+	listItems   []listItemRow
+	sentTo      []destinationRow
 
 	applications []applicationRow
 
@@ -53,6 +58,8 @@ func (e *effects) add(o *effects) {
 	e.orderChanges, e.paymentChanges = append(e.orderChanges, o.orderChanges...), append(e.paymentChanges, o.paymentChanges...)
 	e.audit, e.counters, e.voids = append(e.audit, o.audit...), append(e.counters, o.counters...), append(e.voids, o.voids...)
 	e.dossiers = append(e.dossiers, o.dossiers...)
+	e.lists, e.listItems, e.sentTo = append(e.lists, o.lists...), append(e.listItems, o.listItems...), append(e.sentTo, o.sentTo...)
+	e.transfers, e.tellings = append(e.transfers, o.transfers...), append(e.tellings, o.tellings...)
 	e.refundChanges, e.applicationChanges = append(e.refundChanges, o.refundChanges...), append(e.applicationChanges, o.applicationChanges...)
 }
 
@@ -62,8 +69,13 @@ var errStale = errors.New("the row has changed meanwhile")
 // IsStale reports whether a decision met somebody else's change, or the database ended a deadlock with it: the transaction is rolled
 // back and the decision made again on what stands then.
 func IsStale(err error) bool {
+	return errors.Is(err, errStale) || violated(err) == "order_lines_live" || deadlocked(err)
+}
+
+// deadlocked: two waited for each other and the database ended this one; nothing of it is written.
+func deadlocked(err error) bool {
 	var p *pq.Error
-	return errors.Is(err, errStale) || violated(err) == "order_lines_live" || (errors.As(err, &p) && p.Code == "40P01")
+	return errors.As(err, &p) && p.Code == "40P01"
 }
 
 type section struct {
@@ -81,7 +93,7 @@ func insertInto[T any](table string, rows []T) section {
 	}
 	list := strings.Join(cols, ", ")
 	values := list
-	if table == "payments" { // one that was found in a settlement may have no order
+	if table == "payments" || table == "refunds" { // money that was found, and what goes back of it, may have no order
 		values = strings.Replace(list, "order_id", "nullif(order_id, '')", 1)
 	}
 	return section{table, "INSERT INTO " + table + " (" + list + ") SELECT " + values + " FROM json_populate_recordset(NULL::" + table + ", $%d) RETURNING 1",
@@ -103,14 +115,16 @@ const changePayments = `UPDATE payments p SET status = d.status, received_amount
 	refunded_surplus = d.refunded_surplus, channel = d.channel, channel_rule = d.channel_rule, redirect = coalesce(d.redirect, p.redirect),
 	provider_transaction = d.provider_transaction, code = d.code, reason = d.reason, in_doubt = d.in_doubt, paid_at = d.paid_at,
 	recorded_at = d.recorded_at, next_lookup_at = d.next_lookup_at, last_lookup_at = d.last_lookup_at,
-	last_lookup_outcome = d.last_lookup_outcome, lookups = d.lookups, lookup_lease_until = NULL
+	last_lookup_outcome = d.last_lookup_outcome, lookups = d.lookups, lookup_lease_until = NULL, transfer_id = coalesce(d.transfer_id, p.transfer_id),
+	payer_kind = coalesce(nullif(d.payer_kind, ''), p.payer_kind), payer_bank = coalesce(nullif(d.payer_bank, ''), p.payer_bank),
+	payer_masked = coalesce(nullif(d.payer_masked, ''), p.payer_masked), payer_digest = coalesce(d.payer_digest, p.payer_digest)
 	FROM json_populate_recordset(NULL::payments, $%[1]d) d, json_to_recordset($%[1]d) AS g(id text, from_status text)
 	WHERE p.id = d.id AND g.id = d.id AND p.status = g.from_status RETURNING 1`
 
 const changeRefunds = `UPDATE refunds r SET status = d.status, provider_reference = d.provider_reference, provider_transaction = d.provider_transaction,
 	code = d.code, decided_by = d.decided_by, decided_at = d.decided_at, submitted_at = d.submitted_at, sends = d.sends, in_doubt = d.in_doubt,
 	effective_at = d.effective_at, recorded_at = d.recorded_at, next_lookup_at = d.next_lookup_at, lookups = d.lookups,
-	last_lookup_at = d.last_lookup_at, lookup_lease_until = NULL
+	last_lookup_at = d.last_lookup_at, listed_by = d.listed_by, lookup_lease_until = NULL
 	FROM json_populate_recordset(NULL::refunds, $%[1]d) d, json_to_recordset($%[1]d) AS g(id text, from_status text)
 	WHERE r.id = d.id AND g.id = d.id AND r.status = g.from_status RETURNING 1`
 
@@ -120,11 +134,13 @@ const changeApplications = `UPDATE surplus_applications a SET status = d.status,
 
 func (e *effects) sections() []section {
 	return []section{
+		insertInto("bank_transfers", e.transfers), insertInto("bank_transfer_sources", e.tellings),
 		insertInto("idempotency_keys", e.keys), insertInto("orders", e.orders), insertInto("order_lines", e.lines), insertInto("payers", e.payers),
 		insertInto("payments", e.payments), insertInto("allocations", e.allocations), insertInto("reversals", e.reversals),
 		insertInto("history", e.history), insertInto("moves", e.moves), insertInto("outbox", e.outbox),
 		insertInto("callbacks", e.callbacks), insertInto("lookups", e.lookups), insertInto("refunds", e.refunds),
 		insertInto("receipts", e.receipts), insertInto("audit", e.audit), insertInto("surplus_applications", e.applications),
+		insertInto("refund_lists", e.lists), insertInto("refund_list_items", e.listItems), insertInto("refund_destinations", e.sentTo),
 		insertInto("counter_payments", e.counters), insertInto("voids", e.voids), insertInto("dossiers", e.dossiers),
 		{"order_changes", changeOrders, e.orderChanges, len(e.orderChanges)},
 		{"line_changes", changeLines, e.orderChanges, -len(e.orderChanges)}, // any number of lines may change

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"feegate/gateway/vnd"
+	"feegate/providers"
 )
 
 // OrderView is an order as the API gives it. It carries no personal data, so that events can hold it as it stands.
@@ -199,26 +200,28 @@ func event(kind string, o *orderRow, data any, now time.Time) (outboxRow, error)
 	return outboxRow{EventID: id, Type: kind, ClientID: o.ClientID, SourceSystem: o.SourceSystem, OrderID: o.ID, Body: string(body), RecordedAt: now}, nil
 }
 
-// Address is where the payer goes next, "" where there is none.
-func (v *PaymentView) Address() string {
-	if v.Redirect == nil {
-		return ""
+// Transfer is what a payer has to transfer, nil where the payment is no transfer.
+func (v *PaymentView) Transfer() *providers.TransferTo { return v.redirect().Transfer }
+
+// QRPayload is what a bank's app scans, "" where there is none.
+func (v *PaymentView) QRPayload() string { return v.redirect().QRPayload }
+
+func (v *PaymentView) redirect() (r providers.Redirect) {
+	if v.Redirect == nil || json.Unmarshal(*v.Redirect, &r) != nil {
+		return providers.Redirect{}
 	}
-	var r struct {
-		URL string `json:"url"`
-	}
-	if json.Unmarshal(*v.Redirect, &r) != nil {
-		return ""
-	}
-	return r.URL
+	return r
 }
+
+// Address is where the payer goes next, "" where there is none.
+func (v *PaymentView) Address() string { return v.redirect().URL }
 
 // public is the order as events hold it: without the reasons of refunds, which people wrote.
 func (v *OrderView) public() *OrderView {
 	w := *v
 	w.Refunds = slices.Clone(v.Refunds)
 	for i := range w.Refunds {
-		w.Refunds[i].Reason = ""
+		w.Refunds[i] = w.Refunds[i].public()
 	}
 	return &w
 }

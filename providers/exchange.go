@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"unicode/utf8"
 )
 
@@ -20,13 +21,22 @@ const MaxAnswer = 1 << 20
 // The error is ErrNotSent or ErrUncertain by what is known of the sending; a 5xx is ErrUncertain whatever its body says.
 // An error of read is returned as it is; where it is ErrMalformed it becomes ErrUncertain and is reported to the breaker
 // as an unreadable answer.
-func PostJSON(ctx context.Context, c *http.Client, url string, body []byte, read func(status int, body []byte) error) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+func PostJSON(ctx context.Context, c *http.Client, address string, body []byte, read func(status int, body []byte) error) error {
+	return post(ctx, c, address, "application/json; charset=UTF-8", body, read)
+}
+
+// PostForm is PostJSON for a form; the answer is JSON all the same.
+func PostForm(ctx context.Context, c *http.Client, address string, form url.Values, read func(status int, body []byte) error) error {
+	return post(ctx, c, address, "application/x-www-form-urlencoded", []byte(form.Encode()), read)
+}
+
+func post(ctx context.Context, c *http.Client, address, contentType string, body []byte, read func(status int, body []byte) error) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
 	if err != nil {
 		return fmt.Errorf("%w: the provider's address is not a URL", ErrConfig)
 	}
 	req.GetBody = nil // what cannot be read again cannot be sent again, by redirect or by a stale connection
-	req.Header.Set("Content-Type", "application/json; charset=UTF-8")
+	req.Header.Set("Content-Type", contentType)
 	req.Header.Set("Accept", "application/json")
 	return exchange(c, req, func(status int, _ http.Header, body []byte) error { return read(status, body) })
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 )
@@ -111,4 +112,24 @@ func FuzzParseObject(f *testing.F) {
 			_, _ = o.Text(name)
 		}
 	})
+}
+
+func TestAFormIsSentAsOne(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" || r.PostFormValue("a") != "1 & ệ" {
+			t.Errorf("%v %v", r.Header, r.PostForm)
+		}
+		w.WriteHeader(http.StatusTeapot)
+		_, _ = w.Write([]byte("x"))
+	}))
+	defer s.Close()
+	seen := 0
+	if err := PostForm(context.Background(), http.DefaultClient, s.URL, url.Values{"a": {"1 & ệ"}}, func(status int, b []byte) error {
+		if seen++; status != http.StatusTeapot || string(b) != "x" {
+			t.Errorf("%d %s", status, b)
+		}
+		return nil
+	}); err != nil || seen != 1 {
+		t.Errorf("%d %v", seen, err)
+	}
 }

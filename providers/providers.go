@@ -8,6 +8,7 @@ package providers
 
 import (
 	"context"
+	"crypto/sha256"
 	"io"
 	"iter"
 	"net/http"
@@ -48,6 +49,20 @@ type Canceller interface {
 	Cancel(context.Context, Payment) error
 }
 
+// ReceiptFetcher is a provider that keeps a document of its own on a payment. It is asked after the payment is recorded, on its
+// own: whatever it answers, the payment stays as it is.
+type ReceiptFetcher interface {
+	// Receipt fetches the document. Errors: ErrNotSent, ErrUncertain, ErrConfig.
+	Receipt(context.Context, Payment) (Receipt, error)
+}
+
+// Receipt is a provider's document on a payment, as received.
+type Receipt struct {
+	ContentType string
+	Body        []byte
+	SHA256      [sha256.Size]byte
+}
+
 // TransferFetcher is a bank's notifier that can be asked for the movements on its account: what a lost notification said.
 type TransferFetcher interface {
 	// Transfers gives what came since a cursor, oldest first, and the next cursor; "" = since yesterday. What came before may
@@ -66,6 +81,7 @@ const (
 	OpLookup   Operation = "lookup"
 	OpRefund   Operation = "refund"
 	OpCancel   Operation = "cancel"
+	OpReceipt  Operation = "receipt"
 )
 
 // Method is a way to pay that a portal may ask for; "" leaves the choice to the provider's page.
@@ -92,6 +108,7 @@ type Account struct {
 	ReturnURL   string              // ours, where the payer comes back
 	ServerIP    string              // our address as the provider sees it
 	Beneficiary Beneficiary         // whose money it is; a transfer goes there directly
+	Settings    map[string]string   // what else this provider's wire needs to know and is no secret (see each provider)
 }
 
 // Beneficiary is the bank account of the collecting agency.
@@ -117,7 +134,7 @@ type Deps struct {
 
 // Payment is one attempt to pay, as an adapter needs it.
 type Payment struct {
-	Reference   string // ours at the provider, [A-Za-z0-9]{1,40}, unique for ever
+	Reference   string // ours at the provider, [A-Za-z0-9]{1,64}, unique for ever; the gateway's own draws have at most 40
 	Amount      vnd.Amount
 	Description string // Vietnamese, no personal data; the adapter reduces it to what its wire takes
 	Method      Method
@@ -126,6 +143,19 @@ type Payment struct {
 	CreatedAt   time.Time
 	ExpiresAt   time.Time
 	Transaction string // the provider's id, once known
+
+	// What is paid for, where a wire wants it told; each may be empty.
+	DossierCode                  string
+	ProcedureCode, ProcedureName string
+	AgencyCode, AgencyName       string
+	Lines                        []Line // of the order, in its order; what this payment pays of them makes its amount
+}
+
+// Line is one fee of an order.
+type Line struct {
+	Kind       string // phi, le_phi or nvtc
+	Code, Name string
+	Amount     vnd.Amount // net
 }
 
 // Redirect is where the payer goes next; at least one field is set.
@@ -205,7 +235,8 @@ type Notice struct {
 	Transaction string     // the provider's id
 	PaidAt      time.Time  // the provider's word; zero = it gives none
 	RequestID   string     // the provider's echo of our request id, where its wire has one and it was wrong: decides nothing
-	Doubt       bool       // a mismatch that the signature does not excuse (foreign request id …): keep, look up, change nothing
+	Doubt       bool       // a claim that its signature does not prove (foreign request id, unkeyed hash …): keep, look up, change nothing
+	ReadBy      string     // the version of the wire's description that it was read by; "" = the provider has one reading only
 	Payer       *Payer
 	Transfer    *Transfer // set: this notice is one bank transfer, money of its own
 	Parts       []Notice  // of a look-up: the bank transfers that make it up, each with its Transfer
@@ -277,6 +308,7 @@ type Refund struct {
 	Description string
 	By          string    // who asks, an opaque id
 	CreatedAt   time.Time // of the submission; the same for each sending
+	Transaction string    // the provider's id of the refund, once known
 	SentBefore  bool      // a sending was tried before: a refusal proves nothing
 }
 
@@ -313,6 +345,7 @@ type SettlementLine struct {
 	Date        string     // its business day, YYYY-MM-DD in Vietnamese time
 	Status      string     // as received
 	Success     bool       // the status says that money moved
+	PaidTo      string     // the bank account that it was paid into, where the file tells; another than the account's is wrong_account
 	Key         string     // the provider's match key, the same for the same transaction in every file
 
 	Rows     int64

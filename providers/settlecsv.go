@@ -21,13 +21,14 @@ const MaxSettlementLine = 64 << 10
 // sumLimit keeps the running sums far from overflowing: no file of a day comes near it.
 const sumLimit = math.MaxInt64 - 4*int64(vnd.Max)
 
-// SettlementFormat is the CSV layout of one provider's settlement file: UTF-8, comma, RFC 4180 quotes, one header line,
-// and at the end, where the provider writes one, TOTAL,<rows>,<amount signed>,<fee>,<net>.
+// SettlementFormat is the CSV layout of one provider's settlement file: UTF-8, one separator, RFC 4180 quotes, one header
+// line, and at the end, where the provider writes one, TOTAL,<rows>,<amount signed>,<fee>,<net>.
 //
 // The reader checks what is common to all: the header, the encoding, the length of lines, cells that a spreadsheet would
 // run, net = ±amount − fee, and the TOTAL. Row fills in what only the provider knows.
 type SettlementFormat struct {
-	Header []string // exactly these names in this order
+	Header    []string // exactly these names in this order
+	Separator byte     // between columns; 0 = a comma
 
 	// Names of the columns that every layout has.
 	Type, Amount, Fee, Net string
@@ -44,7 +45,10 @@ type SettlementFormat struct {
 // A file with a header only yields nothing: whether a day may be empty is the importer's to say.
 func (f SettlementFormat) Parse(r io.Reader) iter.Seq2[SettlementLine, error] {
 	return func(yield func(SettlementLine, error) bool) {
-		p := settlementParser{format: f, records: recordReader{buf: bufio.NewReaderSize(r, MaxSettlementLine)}}
+		if f.Separator == 0 {
+			f.Separator = ','
+		}
+		p := settlementParser{format: f, records: recordReader{buf: bufio.NewReaderSize(r, MaxSettlementLine), separator: f.Separator}}
 		p.run(yield)
 	}
 }
@@ -109,7 +113,7 @@ func (p *settlementParser) run(yield func(SettlementLine, error) bool) {
 			fail(&LineError{Line: at, Detail: fmt.Sprintf("a row after the TOTAL of line %d", total)})
 			return
 		}
-		fields, bad := splitRecord(rec, p.records.fields[:0])
+		fields, bad := splitRecord(rec, p.format.Separator, p.records.fields[:0])
 		p.records.fields = fields
 		var line SettlementLine
 		if bad == nil && fields[0] == "TOTAL" {
@@ -154,24 +158,24 @@ func (p *settlementParser) header() *LineError {
 	if err != nil {
 		return asLineError(at, err)
 	}
-	got, bad := splitRecord(rec, nil)
+	got, bad := splitRecord(rec, p.format.Separator, nil)
 	if bad != nil {
 		bad.Line = at
 		return bad
 	}
 	want := p.format.Header
+	hint := ""
+	if len(got) == 1 && len(want) > 1 && strings.ContainsAny(got[0], ",;|\t") {
+		hint = fmt.Sprintf(" (columns are separated by %q)", string(p.format.Separator))
+	}
 	for i := range max(len(got), len(want)) {
 		switch {
 		case i >= len(got):
-			hint := ""
-			if len(got) == 1 && strings.ContainsAny(got[0], ";\t") {
-				hint = " (columns are separated by commas)"
-			}
 			return &LineError{Line: at, Field: want[i], Detail: fmt.Sprintf("the header has %d columns, column %d is missing%s", len(got), i+1, hint)}
 		case i >= len(want):
 			return &LineError{Line: at, Detail: fmt.Sprintf("the header has a column too many: %s", excerpt(got[i]))}
 		case got[i] != want[i]:
-			return &LineError{Line: at, Field: want[i], Detail: fmt.Sprintf("column %d of the header is %s", i+1, excerpt(got[i]))}
+			return &LineError{Line: at, Field: want[i], Detail: fmt.Sprintf("column %d of the header is %s%s", i+1, excerpt(got[i]), hint)}
 		}
 	}
 	p.typ, p.amount = slices.Index(want, p.format.Type), slices.Index(want, p.format.Amount)
@@ -223,7 +227,7 @@ func (p *settlementParser) row(fields []string) (SettlementLine, *LineError) {
 // sums that differ then would blame the TOTAL for the row.
 func (p *settlementParser) total(fields []string) (SettlementLine, *LineError) {
 	if len(fields) != 5 {
-		return SettlementLine{}, &LineError{Field: "TOTAL", Detail: fmt.Sprintf("%d fields, want TOTAL,<rows>,<amount>,<fee>,<net>", len(fields))}
+		return SettlementLine{}, &LineError{Field: "TOTAL", Detail: fmt.Sprintf("%d fields, want TOTAL, rows, amount, fee and net", len(fields))}
 	}
 	names := [...]string{"", "rows", "amount", "fee", "net"}
 	var got [5]int64
@@ -244,11 +248,12 @@ func (p *settlementParser) total(fields []string) (SettlementLine, *LineError) {
 
 // recordReader cuts a CSV file into records: a line, or several where a quoted field holds line breaks.
 type recordReader struct {
-	buf    *bufio.Reader
-	line   int    // physical lines read
-	long   []byte // a record of several lines
-	fields []string
-	usable bool // after an error: the next record can be read
+	buf       *bufio.Reader
+	separator byte
+	line      int    // physical lines read
+	long      []byte // a record of several lines
+	fields    []string
+	usable    bool // after an error: the next record can be read
 }
 
 // next gives the record without its line end, and the line it begins on. The bytes hold until the next call.
@@ -278,7 +283,7 @@ func (r *recordReader) next() (rec []byte, at int, err error) {
 			return nil, at, io.EOF
 		}
 		var bad bool
-		if open, bad = scanQuotes(part, open); bad {
+		if open, bad = scanQuotes(part, r.separator, open); bad {
 			return nil, at, errors.New("a quote inside a field: a field with quotes is quoted whole and its quotes doubled")
 		}
 		if !open && len(r.long) == 0 {
@@ -296,7 +301,7 @@ func (r *recordReader) next() (rec []byte, at int, err error) {
 }
 
 // scanQuotes follows the quotes through one line; open says whether a quoted field is open, before and after.
-func scanQuotes(line []byte, open bool) (stillOpen, bad bool) {
+func scanQuotes(line []byte, separator byte, open bool) (stillOpen, bad bool) {
 	if !open && bytes.IndexByte(line, '"') < 0 {
 		return false, false
 	}
@@ -309,7 +314,7 @@ func scanQuotes(line []byte, open bool) (stillOpen, bad bool) {
 		case open && c == '"':
 			open, closed = false, true
 		case open:
-		case c == ',':
+		case c == separator:
 			fieldStart, closed = true, false
 		case c == '\n' || (c == '\r' && i+2 == len(line) && line[i+1] == '\n'):
 		case c == '"' && fieldStart:
@@ -334,11 +339,11 @@ func trimLineEnd(b []byte) []byte {
 }
 
 // splitRecord cuts a record whose quotes are known to be right into fields, and refuses what no honest cell holds.
-func splitRecord(rec []byte, fields []string) ([]string, *LineError) {
+func splitRecord(rec []byte, separator byte, fields []string) ([]string, *LineError) {
 	if !utf8.Valid(rec) {
 		return fields, &LineError{Detail: "not UTF-8 (an older encoding such as Windows-1258?): export or save the file as UTF-8"}
 	}
-	rest := string(rec) // one allocation a row; the fields are parts of it
+	rest, comma := string(rec), string(separator) // one allocation a row; the fields are parts of it
 	for {
 		var field string
 		var more bool
@@ -355,9 +360,9 @@ func splitRecord(rec []byte, fields []string) ([]string, *LineError) {
 			}
 			field = strings.ReplaceAll(rest[1:min(end, len(rest))], `""`, `"`)
 			rest = rest[min(end+1, len(rest)):]
-			rest, more = strings.CutPrefix(rest, ",")
+			rest, more = strings.CutPrefix(rest, comma)
 		} else {
-			field, rest, more = strings.Cut(rest, ",")
+			field, rest, more = strings.Cut(rest, comma)
 		}
 		if why := badCell(field); why != "" {
 			return fields, &LineError{Detail: fmt.Sprintf("field %d, %s: %s", len(fields)+1, excerpt(field), why)}

@@ -276,3 +276,28 @@ func BenchmarkSettlement(b *testing.B) {
 		}
 	}
 }
+
+func TestASettlementFileWithAnotherSeparator(t *testing.T) {
+	f := testFormat()
+	f.Separator = '|'
+	read := func(file string) (lines []SettlementLine, errs []string) {
+		for l, err := range f.Parse(strings.NewReader(file)) {
+			if err != nil {
+				errs = append(errs, err.Error())
+				continue
+			}
+			lines = append(lines, l)
+		}
+		return lines, errs
+	}
+	lines, errs := read("ref|type|amount|fee|net|note\nA1|PAY|1000|10|990|lệ phí, đợt 1\nA2|REFUND|500|0|-500|\"a | b\"\nTOTAL|2|500|10|490\n")
+	if len(errs) > 0 || len(lines) != 3 || lines[0].Status != "lệ phí, đợt 1" || lines[1].Status != "a | b" || lines[2].Net != 490 {
+		t.Errorf("%+v %v", lines, errs)
+	}
+	if _, errs := read(testHeader + "A1,PAY,1000,10,990,\n"); len(errs) != 1 || !strings.Contains(errs[0], `columns are separated by "|"`) {
+		t.Errorf("%v", errs)
+	}
+	if lines, errs := read("ref|type|amount|fee|net|note\nA1|PAY|1000|10|990|x\"y\n"); len(errs) != 1 || len(lines) != 0 {
+		t.Errorf("%+v %v", lines, errs)
+	}
+}

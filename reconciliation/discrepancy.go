@@ -26,6 +26,7 @@ type Discrepancy struct {
 	BankEffect vnd.Signed `json:"bank_effect" db:"bank_effect"`
 	PaymentID  *string    `json:"payment_id" db:"payment_id"`
 	RefundID   *string    `json:"refund_id" db:"refund_id"`
+	TransferID *string    `json:"transfer_id" db:"transfer_id"`
 	LineID     *int64     `json:"-" db:"line_id"`
 	Owner      *string    `json:"owner" db:"owner"`
 	Deadline   *string    `json:"deadline" db:"deadline"`
@@ -37,10 +38,11 @@ type Discrepancy struct {
 // Case is a discrepancy with both records side by side and all that was done about it.
 type Case struct {
 	Discrepancy
-	Line        *LineRecord  `json:"line"`
-	Ours        *OurRecord   `json:"ours"`
-	History     []Change     `json:"history"`
-	Resolutions []Resolution `json:"resolutions"`
+	Line        *LineRecord           `json:"line"`
+	Ours        *OurRecord            `json:"ours"`
+	Transfer    *gateway.TransferView `json:"transfer"` // the bank transfer that belongs to nobody
+	History     []Change              `json:"history"`
+	Resolutions []Resolution          `json:"resolutions"`
 }
 
 // LineRecord is the provider's side: a row of its settlement.
@@ -149,6 +151,11 @@ func (r *Reconciler) Discrepancy(ctx context.Context, c gateway.Caller, id strin
 	full := &Case{Discrepancy: *d}
 	if err := r.fill(ctx, full); err != nil {
 		return nil, fmt.Errorf("reading discrepancy %s: %w", id, err)
+	}
+	if d.TransferID != nil {
+		if full.Transfer, err = r.gateway.Transfer(ctx, *d.TransferID); err != nil {
+			return nil, fmt.Errorf("reading discrepancy %s: %w", id, err)
+		}
 	}
 	if full.Ours != nil && full.Ours.AccountID != full.AccountID {
 		if _, err := r.Account(ctx, c, full.Ours.AccountID); err != nil {

@@ -177,7 +177,11 @@ func (r *Reconciler) fits(ctx context.Context, tx *sqlx.Tx, c gateway.Caller, d 
 	} else if closed {
 		return &gateway.Problem{Name: ProblemDayClosed, Detail: "the day " + d.Date + " is closed: its payments and matches stay as they are"}
 	}
-	if d.LineID == nil || (d.Kind != "missing_at_gateway" && (d.Kind != "status_mismatch" || in.Action != RecordPayment)) {
+	if d.TransferID != nil {
+		if d.Kind != "bank_unmatched" || in.Action != RecordPayment {
+			return invalid("action", in.Action+" is not for a transfer that is "+d.Kind)
+		}
+	} else if d.LineID == nil || (d.Kind != "missing_at_gateway" && (d.Kind != "status_mismatch" || in.Action != RecordPayment)) {
 		return invalid("action", in.Action+" is for a settlement line without a payment that succeeded here, not for "+d.Kind)
 	}
 	if in.OrderID != "" {
@@ -287,6 +291,9 @@ func (r *Reconciler) recordFound(ctx context.Context, tx *sqlx.Tx, c gateway.Cal
 	} else if closed {
 		return "", &gateway.Problem{Name: ProblemDayClosed, Detail: "the day " + d.Date + " is closed: its payments stay as they are"}
 	}
+	if d.TransferID != nil {
+		return r.gateway.RecordTransfer(ctx, tx, c, *d.TransferID, deref(p.OrderID))
+	}
 	if d.LineID == nil {
 		return "", &gateway.Problem{Name: ProblemResolution, Detail: "the discrepancy has no settlement line to record"}
 	}
@@ -295,9 +302,7 @@ func (r *Reconciler) recordFound(ctx context.Context, tx *sqlx.Tx, c gateway.Cal
 		return "", err
 	}
 	f := gateway.Found{AccountID: d.AccountID, Reference: l.Reference, Transaction: l.Transaction, Amount: l.Amount, PaidAt: l.At, By: c.Actor}
-	if p.OrderID != nil {
-		f.OrderID = *p.OrderID
-	}
+	f.OrderID = deref(p.OrderID)
 	payment, reference, err := r.gateway.RecordFound(ctx, tx, c, f)
 	if err != nil {
 		return "", err
@@ -308,6 +313,13 @@ func (r *Reconciler) recordFound(ctx context.Context, tx *sqlx.Tx, c gateway.Cal
 		}
 	}
 	return payment, nil
+}
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
 }
 
 // undisturbed runs f in a transaction with the matching lock; a change of somebody else's in between makes it run again.

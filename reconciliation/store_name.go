@@ -65,18 +65,26 @@ found AS (
 			AND c.received_at < (s.date + 1)::timestamp AT TIME ZONE 'UTC' AND business_day(c.received_at) = s.date
 		JOIN payments x ON x.id = c.payment_id
 		WHERE NOT EXISTS (SELECT FROM lookups k WHERE k.object_id = x.id AND k.asked_at >= c.received_at AND k.outcome <> 'uncertain')
-		AND NOT EXISTS (SELECT FROM matches m WHERE m.payment_id = x.id AND m.ended_at IS NULL)),
+		AND NOT EXISTS (SELECT FROM matches m WHERE m.payment_id = x.id AND m.ended_at IS NULL)
+	UNION ALL SELECT s.account_id, s.date, CASE WHEN t.wrong_account THEN 'wrong_account' ELSE 'bank_unmatched' END, 'transfer:' || t.id, t.amount, 0, 0, 'transfer', t.id, NULL
+		FROM day_scope s JOIN bank_transfers t ON t.account_id = s.account_id AND t.direction = 'in' AND s.date IN (business_day(t.at), business_day(t.recorded_at))
+		WHERE s.date = ` + namedOn + ` AND NOT EXISTS (SELECT FROM payments p WHERE p.transfer_id = t.id)),
 -- A payment that a line made succeed: kept, healed from the start.
 healed AS (SELECT l.account_id, l.date, 'status_mismatch', l.subject, l.amount, 0, 0, l.type, l.item_id, l.id FROM l WHERE rank = 1 AND done AND type = 'payment' AND ours_at = account_id AND by_line)
 INSERT INTO day_found SELECT *, false FROM found UNION ALL SELECT *, true FROM healed`
+
+// namedOn is the day on which a bank transfer t that belongs to nobody is named: its own, or, where that was closed before it
+// was heard of, the day it was heard on. Named once, it stays where it is.
+const namedOn = `coalesce((SELECT min(n.date) FROM discrepancies n WHERE n.transfer_id = t.id), CASE WHEN EXISTS (SELECT FROM days c
+	WHERE c.account_id = t.account_id AND c.date = business_day(t.at) AND c.status IN ('closed', 'signed')) THEN business_day(t.recorded_at) ELSE business_day(t.at) END)`
 
 // nameDiscrepancies brings the days' lists to what was found: new ones are opened, changed ones updated, and what no longer
 // differs is resolved with effect 0, the money of its claims and write-offs moved back. One that a person explained or wrote
 // off stays resolved while its facts stay the same; when they change it is open again.
 const nameDiscrepancies = `WITH upserted AS (
-	INSERT INTO discrepancies AS d (id, account_id, date, kind, subject, amount, effect, bank_effect, payment_id, refund_id, line_id, recorded_at)
+	INSERT INTO discrepancies AS d (id, account_id, date, kind, subject, amount, effect, bank_effect, payment_id, refund_id, transfer_id, line_id, recorded_at)
 	SELECT 'dis_' || replace(gen_random_uuid()::text, '-', ''), account_id, date, kind, subject, amount, effect, bank_effect,
-		CASE type WHEN 'payment' THEN item_id END, CASE type WHEN 'refund' THEN item_id END, line_id, $1 FROM day_found WHERE NOT healed
+		CASE type WHEN 'payment' THEN item_id END, CASE type WHEN 'refund' THEN item_id END, CASE type WHEN 'transfer' THEN item_id END, line_id, $1 FROM day_found WHERE NOT healed
 	ON CONFLICT (account_id, date, kind, subject) DO UPDATE SET amount = EXCLUDED.amount, effect = EXCLUDED.effect, bank_effect = EXCLUDED.bank_effect,
 		payment_id = EXCLUDED.payment_id, refund_id = EXCLUDED.refund_id, line_id = EXCLUDED.line_id, healed = false,
 		status = CASE WHEN d.status = 'resolved' AND ` + newFacts + ` THEN 'open' ELSE d.status END,
@@ -91,7 +99,7 @@ kept AS (
 	ON CONFLICT (account_id, date, kind, subject) DO NOTHING RETURNING id, status, effect),
 gone AS (
 	UPDATE discrepancies d SET status = 'resolved', effect = 0, bank_effect = 0, resolved_at = $1, healed = true
-	FROM day_scope s WHERE d.account_id = s.account_id AND d.date = s.date AND NOT d.healed AND d.kind NOT IN ('statement_gap', 'bank_short', 'bank_over', 'bank_unmatched')
+	FROM day_scope s WHERE d.account_id = s.account_id AND d.date = s.date AND NOT d.healed AND (d.transfer_id IS NOT NULL OR d.kind NOT IN ('statement_gap', 'bank_short', 'bank_over', 'bank_unmatched'))
 	AND NOT EXISTS (SELECT FROM day_found f WHERE NOT f.healed AND f.account_id = d.account_id AND f.date = d.date AND f.kind = d.kind AND f.subject = d.subject) RETURNING d.id, d.status, d.effect),
 back AS (
 	INSERT INTO moves (cause_type, cause_id, leg, from_account, to_account, amount, account_id, effective_at, recorded_at)

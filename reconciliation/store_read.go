@@ -62,7 +62,7 @@ func (r *Reconciler) Imports(ctx context.Context, c gateway.Caller, accountID, d
 	return items, next, nil
 }
 
-const discrepancyColumns = `d.id, d.account_id, d.date::text AS date, d.kind, d.status, d.amount, d.effect, d.bank_effect, d.payment_id, d.refund_id, d.line_id,
+const discrepancyColumns = `d.id, d.account_id, d.date::text AS date, d.kind, d.status, d.amount, d.effect, d.bank_effect, d.payment_id, d.refund_id, d.transfer_id, d.line_id,
 	d.owner, d.deadline::text AS deadline, d.action, d.recorded_at, d.resolved_at`
 
 func (r *Reconciler) listDiscrepancies(ctx context.Context, c gateway.Caller, f Filter) ([]Discrepancy, error) {

@@ -17,6 +17,7 @@ import (
 	"feegate/gateway/account"
 	"feegate/gateway/identity"
 	"feegate/migrations"
+	"feegate/providers"
 	"feegate/providers/breaker"
 )
 
@@ -222,7 +223,11 @@ func (d *doctorCommand) Run(i *invocation) error {
 		entries, err := accounts.ForAgency(i.ctx, "")
 		say(err == nil && len(entries) > 0, fmt.Sprintf("%d merchant accounts%s", len(entries), said(err)), "without one nothing can be paid online")
 		for _, e := range entries {
-			say(e.Err == nil, "account "+e.Account.ID+said(e.Err), "its secret was sealed under another master key, or its provider is not known: enter its credentials again")
+			mend := "its secret was sealed under another master key, or its provider is not known: enter its credentials again"
+			if errors.Is(e.Err, providers.ErrConfig) {
+				mend = "mend the account's settings or credentials as named"
+			}
+			say(e.Err == nil, "account "+e.Account.ID+said(e.Err), mend)
 		}
 	}
 	if !well {

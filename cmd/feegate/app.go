@@ -21,30 +21,40 @@ import (
 	"feegate/providers"
 	"feegate/providers/breaker"
 	"feegate/providers/casso"
+	"feegate/providers/dvcqg"
 	"feegate/providers/momo"
 	"feegate/providers/payos"
 	"feegate/providers/sepay"
 	"feegate/providers/vietqr"
 	"feegate/providers/vnpay"
+	"feegate/providers/zalopay"
 	"feegate/reconciliation"
 	"feegate/reconciliation/adoption"
 )
 
 // app is the whole program, wired: the only place where concrete types meet.
 type app struct {
-	handler  http.Handler
-	gateway  *gateway.Gateway
-	accounts *account.Store
-	people   *identity.Store
-	feeding  []func(context.Context) error // the sequencer and the deliverer
-	log      *slog.Logger
+	handler    http.Handler
+	gateway    *gateway.Gateway
+	accounts   *account.Store
+	people     *identity.Store
+	reconciler *reconciliation.Reconciler
+	duty       *watch
+	feeding    []func(context.Context) error // the sequencer and the deliverer
+	log        *slog.Logger
 }
 
 // newApp wires the program over its database and master key; now is the one clock of facts.
 func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL string, now func() time.Time, log *slog.Logger, trusted ...string) (*app, error) {
 	publicURL = strings.TrimSuffix(publicURL, "/")
+	changes := make(chan gateway.ProviderState, 256)
 	breakers := breaker.New(breaker.Settings{Notify: func(account string, op providers.Operation, from, to string) {
 		log.Warn("breaker", "account", account, "operation", string(op), "from", from, "to", to)
+		select { // told from inside a call: it must not wait
+		case changes <- gateway.ProviderState{AccountID: account, Operation: string(op), State: to}:
+		default:
+			log.Error("a breaker's change is not told: too many at once", "account", account, "operation", string(op))
+		}
 	}})
 	accounts := account.NewStore(db, keys, registry(), publicURL, now, breakers.Client)
 	g := gateway.New(db, accounts, keys, publicURL, now)
@@ -60,7 +70,8 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 		return nil, err
 	}
 	reconciler, reporter := reconciliation.New(db, accounts, g, now), adoption.New(db, now)
-	handler, err := api.New(api.Deps{Gateway: g, Accounts: accounts, Breakers: breakers, Identity: people,
+	duty := &watch{breakers: breakers, accounts: accounts, gateway: g, changes: changes, log: log}
+	handler, err := api.New(api.Deps{Gateway: g, Accounts: accounts, Breakers: breakers, Identity: people, ApplyOverrides: duty.applyOverrides,
 		Reconciler: reconciler, Adoption: reporter, PageOf: s.pageOf,
 		Feed: feed.NewReader(db), Endpoints: feed.NewEndpoints(db, keys, now, options), Ready: db.PingContext, Now: now, Log: log, TrustedProxies: trusted})
 	if err != nil {
@@ -85,13 +96,28 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 	mux.Handle("GET /{$}", http.RedirectHandler("/console", http.StatusSeeOther)) // who types the bare address is a person
 	pages.Mount(mux)
 	desk.Mount(mux)
-	return &app{handler: mux, gateway: g, accounts: accounts, people: people, log: log,
+	return &app{handler: mux, gateway: g, accounts: accounts, people: people, reconciler: reconciler, duty: duty, log: log,
 		feeding: []func(context.Context) error{feed.NewSequencer(db, log).Run, feed.NewDeliverer(db, keys, now, log, options).Run}}, nil
+}
+
+// checkAccounts says at the start which accounts cannot be used, and why: a payer would find out too late. One bad account stops
+// nobody else's payments.
+func (a *app) checkAccounts(ctx context.Context) error {
+	entries, err := a.accounts.ForAgency(ctx, "")
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Err != nil {
+			a.log.ErrorContext(ctx, "an account cannot be used", "account", e.Account.ID, "error", e.Err)
+		}
+	}
+	return nil
 }
 
 // registry is every provider that this program speaks to.
 func registry() providers.Registry {
-	return providers.NewRegistry(vnpay.Registration(), momo.Registration(),
+	return providers.NewRegistry(vnpay.Registration(), momo.Registration(), zalopay.Registration(), dvcqg.Registration(),
 		vietqr.Registration(), sepay.Registration(), casso.Registration(), payos.Registration())
 }
 
@@ -99,7 +125,7 @@ func registry() providers.Registry {
 // When the time is over one call is let through to find out.
 func checkoutDown(g *breaker.Group, accountID string) (time.Time, bool) {
 	for _, s := range g.Snapshot(accountID) {
-		if s.Operation == providers.OpCheckout && s.State == breaker.Open && (s.Mode == breaker.ForcedOpen || time.Now().Before(s.NextProbe)) {
+		if s.Operation == providers.OpCheckout && !s.Passing {
 			return s.NextProbe, true
 		}
 	}
@@ -119,6 +145,7 @@ func (a *app) work(ctx context.Context, every time.Duration) *sync.WaitGroup {
 			}
 		})
 	}
+	wg.Go(func() { a.duty.tell(ctx) })
 	for _, job := range []struct {
 		name  string
 		every time.Duration
@@ -126,6 +153,9 @@ func (a *app) work(ctx context.Context, every time.Duration) *sync.WaitGroup {
 		do    func(context.Context, int) (int, error)
 	}{
 		{"sweep", every, 3, a.gateway.Sweep}, {"refunds", every, 2, a.gateway.SweepRefunds}, {"expire", every, 1, a.gateway.Expire},
+		{"transfers", 15 * time.Second, 1, a.gateway.FetchTransfers}, {"unmatched", 2 * every, 1, a.reconciler.NameTransfers},
+		{"overrides", every, 1, func(ctx context.Context, _ int) (int, error) { return 0, a.duty.applyOverrides(ctx) }},
+		{"probes", every, 1, a.duty.probe},
 		{"housekeeping", time.Hour, 1, a.gateway.Housekeep},
 		{"sessions", time.Hour, 1, func(ctx context.Context, _ int) (int, error) { return 0, a.people.Sweep(ctx) }},
 	} {

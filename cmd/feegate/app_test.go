@@ -20,12 +20,14 @@ import (
 	"feegate/gateway/account"
 	"feegate/migrations/dbtest"
 	"feegate/providers/casso/cassosim"
+	"feegate/providers/dvcqg/dvcqgsim"
 	"feegate/providers/momo/momosim"
 	"feegate/providers/payos/payossim"
 	"feegate/providers/sepay/sepaysim"
 	"feegate/providers/sim"
 	"feegate/providers/vietqr/vietqrsim"
 	"feegate/providers/vnpay/vnpaysim"
+	"feegate/providers/zalopay/zalopaysim"
 )
 
 const portalKey = "fgk_test_portal"
@@ -41,6 +43,7 @@ type street struct {
 	sim       string
 	simServer *httptest.Server
 	logs      *lockedBuffer
+	keys      *account.Keys
 }
 
 // lockedBuffer is a log that is read while servers still write it.
@@ -72,7 +75,7 @@ func newStreet(t *testing.T) *street {
 func newStreetOn(t *testing.T, db *sqlx.DB, service string) *street {
 	t.Helper()
 	s := &street{t: t, db: db, logs: &lockedBuffer{}}
-	world, err := sim.New(sim.Options{Wires: []sim.Wire{vnpaysim.New(), momosim.New(), vietqrsim.New(), sepaysim.New(), cassosim.New(), payossim.New()}, Start: time.Date(2026, 3, 10, 10, 0, 0, 0, sim.Zone())})
+	world, err := sim.New(sim.Options{Wires: []sim.Wire{vnpaysim.New(), momosim.New(), zalopaysim.New(), dvcqgsim.New(), vietqrsim.New(), sepaysim.New(), cassosim.New(), payossim.New()}, Start: time.Date(2026, 3, 10, 10, 0, 0, 0, sim.Zone())})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,6 +89,7 @@ func newStreetOn(t *testing.T, db *sqlx.DB, service string) *street {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.keys = keys
 	front := httptest.NewUnstartedServer(nil)
 	s.api = "http://" + front.Listener.Addr().String()
 	if s.own, err = connect(t.Context(), service); err != nil { // the program's own way of connecting

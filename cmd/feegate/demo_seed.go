@@ -20,11 +20,13 @@ import (
 	"feegate/gateway/vnd"
 	"feegate/providers"
 	"feegate/providers/casso"
+	"feegate/providers/dvcqg"
 	"feegate/providers/momo"
 	"feegate/providers/payos"
 	"feegate/providers/sepay"
 	"feegate/providers/vietqr"
 	"feegate/providers/vnpay"
+	"feegate/providers/zalopay"
 )
 
 // demoSecrets are the demo's keys; they stay the same over restarts (demo.json, mode 0600).
@@ -101,7 +103,7 @@ func writeWhole(name string, v any) error {
 func demoAccounts() []demoAccount {
 	var out []demoAccount
 	for n, agency := range demoAgencies() {
-		for _, provider := range []func(n int) demoAccount{demoVNPAY, demoMoMo, demoSePay, demoCasso, demoPayOS} {
+		for _, provider := range []func(n int) demoAccount{demoVNPAY, demoMoMo, demoZaloPay, demoSePay, demoCasso, demoPayOS, demoDVCQG} {
 			d := provider(n + 1)
 			d.ID, d.AgencyCode, d.Kinds = fmt.Sprintf("acc_%s_%d", d.Provider, n+1), agency.code, []string{"phi", "le_phi"}
 			out = append(out, d)
@@ -138,6 +140,17 @@ func demoMoMo(n int) demoAccount {
 		momo.CredentialAccess: "FEEGATEACCESSKEY", momo.CredentialSecret: fmt.Sprintf("SECRETKEYFORTESTVECTORS%09d", secret)}}
 }
 
+func demoZaloPay(n int) demoAccount {
+	key := func(first string) string {
+		if n > 1 {
+			return fmt.Sprintf("%s_%02d", first, n)
+		}
+		return first
+	}
+	return demoAccount{Provider: "zalopay", Credentials: map[string]string{zalopay.CredentialApp: fmt.Sprint(900000 + n),
+		zalopay.CredentialKey1: key("FAKEkey1_4f1c2d3e5a6b7c8d9e0f1a2b"), zalopay.CredentialKey2: key("FAKEkey2_9a8b7c6d5e4f3a2b1c0d9e8f")}}
+}
+
 // demoBank is the bank account of the n-th agency: SePay and Casso watch the same one, so that each transfer is told twice.
 func demoBank(n int) providers.Beneficiary {
 	return providers.Beneficiary{Bank: "970436", Number: fmt.Sprintf("01234567%02d", 88+n), Name: fmt.Sprintf("TAI KHOAN THU PHI %02d", n)}
@@ -167,6 +180,16 @@ func demoVietQR(agency string) demoAccount {
 	to := providers.Beneficiary{Bank: "970418", Number: "1122334455", Name: "TAI KHOAN THU PHI 01"}
 	return demoAccount{ID: "acc_vietqr_1", Provider: vietqr.Name, AgencyCode: agency, Kinds: []string{"phi", "le_phi"}, Terminal: to.Number, Beneficiary: to,
 		Credentials: map[string]string{}}
+}
+
+// demoDVCQG is an account at the national portal's payment platform; it takes the money of whoever is named in the receipt block.
+func demoDVCQG(n int) demoAccount {
+	secret := "demo-secret"
+	if n > 1 {
+		secret = fmt.Sprintf("demo-secret-%d", n)
+	}
+	return demoAccount{Provider: "dvcqg", Credentials: map[string]string{dvcqg.CredentialPartner: nth("H10DEMO", n), dvcqg.CredentialSecret: secret},
+		Beneficiary: providers.Beneficiary{Bank: "970436", Number: fmt.Sprintf("%010d", 1122330000+n), Name: "KHO BAC NHA NUOC"}}
 }
 
 // terminal is the account's id at its provider.

@@ -222,6 +222,7 @@ var laws = []rule{
 	{"imports point from cmd to reconciliation to gateway to providers", direction},
 	{"gateway/vnd and reconciliation/statement are leaves", leaves},
 	{"a provider imports no other provider", strangers},
+	{"a simulator imports no adapter", apart},
 	{"concrete providers are chosen in app.go", concrete},
 	{"migrations are imported by cmd and tests", migrationsOnly},
 	{"test support is imported by tests", testSupport},
@@ -272,6 +273,25 @@ func strangers(t *tree) (bad []string) {
 		own, other := provider(s.dir()), provider(local)
 		if within(s.dir(), "providers") && other != "" && own != other && !(own == "" && s.test()) && !(own != "" && local == "providers/"+transfers && !simDir.MatchString(s.dir())) {
 			bad = append(bad, fmt.Sprintf("%s: imports the provider %s", s.at(at), other))
+		}
+	})
+	return bad
+}
+
+// apart: a simulator is a second reading of the wire. A mapping is the wire's description, not its reading: both may use it, and it
+// uses neither.
+func apart(t *tree) (bad []string) {
+	t.imports(func(s *source, at ast.Node, _, local string) {
+		own := provider(local)
+		if own == "" {
+			return
+		}
+		adapter := local == "providers/"+own
+		if adapter && !s.test() && simDir.MatchString(s.dir()) {
+			bad = append(bad, fmt.Sprintf("%s: a simulator must not import the adapter %s", s.at(at), local))
+		}
+		if path.Base(s.dir()) == "mapping" && provider(s.dir()) != "" {
+			bad = append(bad, fmt.Sprintf("%s: a mapping must not import %s", s.at(at), local))
 		}
 	})
 	return bad

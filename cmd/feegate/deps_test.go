@@ -73,6 +73,12 @@ func TestLawsCanFail(t *testing.T) {
 			keeps: texts{"providers/vnpay/a.go": imp("feegate/providers/breaker"), "providers/momo/a_test.go": imp("feegate/providers/momo/momosim"),
 				"providers/sim/a_test.go": imp("feegate/providers/momo/momosim"), "providers/sepay/a.go": imp("feegate/providers/vietqr")},
 		},
+		"a simulator imports no adapter": {
+			breaks: texts{"providers/momo/momosim/a.go": imp("feegate/providers/momo"), "providers/dvcqg/dvcqgsim/a.go": imp("feegate/providers/dvcqg"),
+				"providers/dvcqg/mapping/a.go": imp("feegate/providers/dvcqg")},
+			keeps: texts{"providers/dvcqg/dvcqgsim/a.go": imp("feegate/providers/dvcqg/mapping"), "providers/dvcqg/a.go": imp("feegate/providers/dvcqg/mapping"),
+				"providers/momo/momosim/a_test.go": imp("feegate/providers/momo"), "providers/dvcqg/mapping/a_test.go": imp("feegate/gateway/vnd")},
+		},
 		"concrete providers are chosen in app.go": {
 			breaks: texts{"gateway/a.go": imp("feegate/providers/momo"), "cmd/feegate/api/app.go": imp("feegate/providers/momo"),
 				"cmd/feegate/serve.go": imp("feegate/providers/momo")},

@@ -147,6 +147,9 @@ func (s *serveCommand) Run(i *invocation) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := a.checkAccounts(i.ctx); err != nil {
+		return err
+	}
 	server := &http.Server{Handler: a.handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 2 * time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(i.log.Handler(), slog.LevelWarn)}
 	working, cancel := context.WithCancel(i.ctx)

@@ -22,12 +22,14 @@ import (
 	"github.com/alecthomas/kong"
 
 	"feegate/providers/casso/cassosim"
+	"feegate/providers/dvcqg/dvcqgsim"
 	"feegate/providers/momo/momosim"
 	"feegate/providers/payos/payossim"
 	"feegate/providers/sepay/sepaysim"
 	"feegate/providers/sim"
 	"feegate/providers/vietqr/vietqrsim"
 	"feegate/providers/vnpay/vnpaysim"
+	"feegate/providers/zalopay/zalopaysim"
 )
 
 // options of the command line.
@@ -80,7 +82,7 @@ func main() {
 
 // wires are the providers that are played.
 func wires() []sim.Wire {
-	return []sim.Wire{vnpaysim.New(), momosim.New(),
+	return []sim.Wire{vnpaysim.New(), momosim.New(), zalopaysim.New(), dvcqgsim.New(),
 		vietqrsim.New(), sepaysim.New(), cassosim.New(), payossim.New()}
 }
 

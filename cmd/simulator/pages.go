@@ -109,8 +109,13 @@ func stateWords(status string) stateWord {
 
 // brand is a provider as people write it.
 func brand(provider string) string {
-	if provider == "momo" {
+	switch provider {
+	case "momo":
 		return "MoMo"
+	case "zalopay":
+		return "ZaloPay"
+	case "dvcqg":
+		return "Cổng DVCQG"
 	}
 	return strings.ToUpper(provider)
 }

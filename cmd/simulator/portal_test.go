@@ -22,6 +22,7 @@ import (
 	"feegate/providers/momo/momosim"
 	"feegate/providers/sim"
 	"feegate/providers/vnpay/vnpaysim"
+	"feegate/providers/zalopay/zalopaysim"
 )
 
 // gateway is what the portal needs of feegate.
@@ -85,7 +86,7 @@ func newGateway(t *testing.T) *gateway {
 
 func newTestPortal(t *testing.T, g *gateway, file string) (*portal, string, *http.Client) {
 	t.Helper()
-	world, err := sim.New(sim.Options{Wires: []sim.Wire{vnpaysim.New(), momosim.New()}, Start: time.Date(2026, 3, 10, 9, 0, 0, 0, sim.Zone())})
+	world, err := sim.New(sim.Options{Wires: []sim.Wire{vnpaysim.New(), momosim.New(), zalopaysim.New()}, Start: time.Date(2026, 3, 10, 9, 0, 0, 0, sim.Zone())})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,7 @@ type Account struct {
 	Tariff             vnd.Tariff                  `json:"tariff"`
 	BaseURL            string                      `json:"base_url"`
 	URLs               map[string]string           `json:"urls,omitempty"`
+	Settings           map[string]string           `json:"settings,omitempty"` // what else the provider's wire needs to know and is no secret
 	Timeouts           map[providers.Operation]int `json:"timeouts,omitempty"` // milliseconds
 	BeneficiaryAccount string                      `json:"beneficiary_account"`
 	BeneficiaryName    string                      `json:"beneficiary_name"`
@@ -31,6 +32,8 @@ type Account struct {
 	Credentials        map[string]string           `json:"-"` // on creation; stored sealed
 	Position           int                         `json:"position"`
 	Capabilities       providers.Capabilities      `json:"-"`
+	Registration       providers.Registration      `json:"-"`
+	Windows            []Window                    `json:"-"` // of maintenance, those not over
 	timeouts           map[providers.Operation]time.Duration
 }
 

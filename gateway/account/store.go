@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -72,20 +74,19 @@ func (s *Store) Create(ctx context.Context, a Account) error {
 	}
 	tariff, _ := json.Marshal(a.Tariff)
 	urls, _ := json.Marshal(nonNil(a.URLs))
+	settings, _ := json.Marshal(nonNil(a.Settings))
 	timeouts, _ := json.Marshal(nonNil(a.Timeouts))
 	_, err = s.db.ExecContext(ctx, `
 		WITH a AS (INSERT INTO merchant_accounts (id, provider, agency_code, terminal, kinds, methods, min_amount, max_amount,
-			tariff, base_url, urls, timeouts, beneficiary_bank, beneficiary_account, beneficiary_name, position, created_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) RETURNING id)
-		INSERT INTO account_secrets (account_id, sealed, valid_from) SELECT id, $18, $17 FROM a`,
+			tariff, base_url, urls, timeouts, beneficiary_bank, beneficiary_account, beneficiary_name, position, settings, created_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) RETURNING id)
+		INSERT INTO account_secrets (account_id, sealed, valid_from) SELECT id, $19, $18 FROM a`,
 		a.ID, a.Provider, a.AgencyCode, a.Terminal, pq.Array(a.Kinds), pq.Array(append([]string{}, a.Methods...)), a.MinAmount, a.MaxAmount,
-		tariff, a.BaseURL, urls, timeouts, a.BeneficiaryBank, a.BeneficiaryAccount, a.BeneficiaryName, a.Position, s.now(), sealed)
+		tariff, a.BaseURL, urls, timeouts, a.BeneficiaryBank, a.BeneficiaryAccount, a.BeneficiaryName, a.Position, settings, s.now(), sealed)
 	if err != nil {
 		return fmt.Errorf("account %s: %w", a.ID, err)
 	}
-	s.mu.Lock()
-	s.loaded = time.Time{}
-	s.mu.Unlock()
+	s.forget()
 	return nil
 }
 
@@ -149,7 +150,7 @@ func (s *Store) refresh(ctx context.Context) error {
 func (s *Store) load(ctx context.Context) ([]*Entry, error) {
 	rows, err := s.db.QueryContext(ctx, `
 		SELECT a.id, a.provider, a.agency_code, a.terminal, a.mode, a.kinds, a.methods, a.min_amount, a.max_amount, a.tariff, a.base_url,
-			a.urls, a.timeouts, a.beneficiary_bank, a.beneficiary_account, a.beneficiary_name, a.position, a.valid_from::text,
+			a.urls, a.settings, a.timeouts, a.beneficiary_bank, a.beneficiary_account, a.beneficiary_name, a.position, a.valid_from::text,
 			coalesce(a.valid_to::text, ''), array_agg(s.sealed ORDER BY s.id DESC)
 		FROM merchant_accounts a JOIN account_secrets s ON s.account_id = a.id AND (s.valid_to IS NULL OR s.valid_to > $1)
 		GROUP BY a.id ORDER BY a.position, a.id`, s.now())
@@ -161,20 +162,23 @@ func (s *Store) load(ctx context.Context) ([]*Entry, error) {
 	for rows.Next() {
 		e := &Entry{}
 		a := &e.Account
-		var tariff, urls, timeouts []byte
+		var tariff, urls, settings, timeouts []byte
 		var secrets pq.ByteaArray
 		if err := rows.Scan(&a.ID, &a.Provider, &a.AgencyCode, &a.Terminal, &a.Mode, pq.Array(&a.Kinds), pq.Array(&a.Methods), &a.MinAmount,
-			&a.MaxAmount, &tariff, &a.BaseURL, &urls, &timeouts, &a.BeneficiaryBank, &a.BeneficiaryAccount, &a.BeneficiaryName, &a.Position,
+			&a.MaxAmount, &tariff, &a.BaseURL, &urls, &settings, &timeouts, &a.BeneficiaryBank, &a.BeneficiaryAccount, &a.BeneficiaryName, &a.Position,
 			&a.ValidFrom, &a.ValidTo, &secrets); err != nil {
 			return nil, err
 		}
-		if err := errors.Join(json.Unmarshal(tariff, &a.Tariff), json.Unmarshal(urls, &a.URLs), json.Unmarshal(timeouts, &a.Timeouts)); err != nil {
+		if err := errors.Join(json.Unmarshal(tariff, &a.Tariff), json.Unmarshal(urls, &a.URLs), json.Unmarshal(settings, &a.Settings), json.Unmarshal(timeouts, &a.Timeouts)); err != nil {
 			return nil, fmt.Errorf("account %s: %w", a.ID, err)
 		}
 		e.Provider, e.Err = s.adapter(a, secrets)
 		out = append(out, e)
 	}
-	return out, rows.Err()
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return out, s.loadWindows(ctx, out)
 }
 
 func (s *Store) adapter(a *Account, secrets [][]byte) (providers.Provider, error) {
@@ -182,14 +186,14 @@ func (s *Store) adapter(a *Account, secrets [][]byte) (providers.Provider, error
 	if !ok {
 		return nil, fmt.Errorf("account %s: provider %q is not known to this program", a.ID, a.Provider)
 	}
-	a.Capabilities, a.timeouts = reg.Capabilities, map[providers.Operation]time.Duration{}
+	a.Registration, a.Capabilities, a.timeouts = reg, reg.Capabilities, map[providers.Operation]time.Duration{}
 	for op, d := range reg.Timeouts {
 		a.timeouts[op] = d
 	}
 	for op, ms := range a.Timeouts {
 		a.timeouts[op] = time.Duration(ms) * time.Millisecond
 	}
-	p := providers.Account{ID: a.ID, Terminal: a.Terminal, BaseURL: a.BaseURL, URLs: a.URLs, ServerIP: "127.0.0.1",
+	p := providers.Account{ID: a.ID, Terminal: a.Terminal, BaseURL: a.BaseURL, URLs: a.URLs, Settings: a.Settings, ServerIP: "127.0.0.1",
 		Beneficiary: providers.Beneficiary{Bank: a.BeneficiaryBank, Number: a.BeneficiaryAccount, Name: a.BeneficiaryName},
 		CallbackURL: s.CallbackURL(a.Provider, a.ID), ReturnURL: s.public + "/returns/" + a.Provider + "/" + a.ID}
 	for _, sealed := range secrets {
@@ -206,6 +210,16 @@ func (s *Store) adapter(a *Account, secrets [][]byte) (providers.Provider, error
 	return s.registry.New(a.Provider, p, providers.Deps{Now: s.now, HTTP: func(op providers.Operation) *http.Client {
 		return s.client(a.ID, op, a.timeouts[op])
 	}})
+}
+
+// TransferReference is how references of bank transfers are drawn; nil where no provider of this program has any.
+func (s *Store) TransferReference() func(dossierCode string, at time.Time) (string, error) {
+	for _, name := range slices.Sorted(maps.Keys(s.registry)) {
+		if r := s.registry[name]; r.Transfers && r.NewReference != nil {
+			return r.NewReference
+		}
+	}
+	return nil
 }
 
 // Exists reports whether any account is stored.

@@ -9,9 +9,14 @@
 // providers.ErrUncertain. Failures that count are timeout, reset, refused connection, 5xx and unreadable answers; a
 // decline, or a 4xx with a body, is an answer. A caller that gave up counts as neither.
 //
-// An open breaker probes with one call. A look-up changes nothing, so a look-up's breaker probes as soon as OpenFor is
-// over. Checkout and refund are not harmless: theirs wait, after OpenFor, for a look-up of the same account that
-// succeeded since; only where none comes, because nothing is due, one call is let through after ProbeAfter.
+// An open breaker probes by look-ups alone, which change nothing: a look-up's breaker lets one through as soon as OpenFor is
+// over. Checkout, refund and cancel never find out by themselves whether the provider is back, for that would be done with
+// somebody's money: theirs close, after OpenFor, on a look-up of the same account that was answered since. Where none is due,
+// [Group.WaitForLookup] names the accounts that wait for one, and the program asks after a payment that does not exist.
+//
+// A call may be marked as the repetition of one whose outcome is not known (providers.Repeated). Repetitions live on a budget
+// per account and operation: a fifth of the first calls, and a few a minute always. A provider in trouble is not buried under
+// questions about what it did not answer.
 //
 // The package runs by the machine's clock. State is per process: each replica finds out for itself.
 package breaker
@@ -30,11 +35,10 @@ import (
 
 // Settings of a group; the zero value is ready for use.
 type Settings struct {
-	InFlight   int               // calls under way per account and operation; 32
-	Failures   int               // failures in a row that open; 5
-	OpenFor    time.Duration     // from opening to the first probe; 10 s
-	ProbeAfter time.Duration     // until checkout and refund probe without a look-up's word; 3 × OpenFor
-	Transport  http.RoundTripper // what really sends; nil = one made here
+	InFlight  int               // calls under way per account and operation; 32
+	Failures  int               // failures in a row that open; 5
+	OpenFor   time.Duration     // from opening to the first probe; 10 s
+	Transport http.RoundTripper // what really sends; nil = one made here
 
 	// Notify hears of every change of state, in order per account and operation, outside all locks.
 	Notify func(account string, op providers.Operation, from, to string)
@@ -59,7 +63,7 @@ const (
 
 // Counts is what became of the calls since the process started.
 type Counts struct {
-	Answered, Refused, Unconnected, Timeouts, Resets, ServerErrors, Unreadable, GivenUp int64
+	Answered, Refused, OverBudget, Unconnected, Timeouts, Resets, ServerErrors, Unreadable, GivenUp int64
 }
 
 // State is a snapshot of one account's operation.
@@ -75,6 +79,7 @@ type State struct {
 	Limit     int
 	Counts    Counts
 	NextProbe time.Time // while open by itself: when a call may pass again
+	Passing   bool      // a call is let through now
 }
 
 // Group holds the breakers of all accounts.
@@ -90,7 +95,8 @@ type account struct {
 	circuits map[providers.Operation]*circuit
 
 	mu       sync.Mutex
-	lookedUp time.Time // when a look-up last succeeded
+	lookedUp time.Time // when a look-up was last answered
+	probed   time.Time // when WaitForLookup last named the account
 }
 
 // New makes a group.
@@ -103,9 +109,6 @@ func New(s Settings) *Group {
 	}
 	if s.OpenFor <= 0 {
 		s.OpenFor = 10 * time.Second
-	}
-	if s.ProbeAfter <= 0 {
-		s.ProbeAfter = 3 * s.OpenFor
 	}
 	if s.Transport == nil {
 		s.Transport = newTransport(s.InFlight)
@@ -155,6 +158,37 @@ func (g *Group) Snapshot(accountID string) []State {
 	}
 	slices.SortFunc(states, func(x, y State) int { return strings.Compare(string(x.Operation), string(y.Operation)) })
 	return states
+}
+
+// WaitForLookup names the accounts with an operation that can only close on a look-up's word, when it may be asked for now.
+// Each is named once in OpenFor.
+func (g *Group) WaitForLookup() []string {
+	now := time.Now()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var ids []string
+	for id, a := range g.accounts {
+		waits := false
+		for op, c := range a.circuits {
+			waits = waits || op != providers.OpLookup && c.waitsForLookup(now)
+		}
+		if lookup := a.circuits[providers.OpLookup]; waits && (lookup == nil || !lookup.shut(now)) && a.mayProbe(now, g.settings.OpenFor) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// mayProbe takes the account's turn to be named, once in a while.
+func (a *account) mayProbe(now time.Time, every time.Duration) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if now.Sub(a.probed) < every {
+		return false
+	}
+	a.probed = now
+	return true
 }
 
 // Override forces an operation open or closed, or lets it go with Auto; reason is shown to people.

@@ -174,7 +174,7 @@ func TestCheckoutAndRefundWaitForALookup(t *testing.T) {
 		t.Run(string(op), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := &fake{next: answer(500, "")}
-				g := New(Settings{Transport: f, Failures: 1, OpenFor: 10 * time.Second, ProbeAfter: time.Minute})
+				g := New(Settings{Transport: f, Failures: 1, OpenFor: 10 * time.Second})
 				client, lookup := g.Client("acc", op, time.Second), g.Client("acc", providers.OpLookup, time.Second)
 				_ = post(client)
 				f.next = answer(200, "{}")
@@ -182,11 +182,18 @@ func TestCheckoutAndRefundWaitForALookup(t *testing.T) {
 				if err := post(client); !errors.Is(err, providers.ErrNotSent) || f.count() != 1 {
 					t.Errorf("%s probed by itself: %v", op, err)
 				}
-				if s := state(g, op); s.State != Open {
+				if s := state(g, op); s.State == Closed {
 					t.Errorf("said to be %s", s.State)
+				}
+				if ids := fmt.Sprint(g.WaitForLookup(), g.WaitForLookup()); ids != "[acc] []" {
+					t.Errorf("waiting for a look-up, once in a while: %s", ids)
 				}
 				if err := post(lookup); err != nil {
 					t.Fatal(err)
+				}
+				time.Sleep(11 * time.Second) // the bubble's clock: nothing waits
+				if ids := g.WaitForLookup(); len(ids) != 0 {
+					t.Errorf("still waiting for a look-up: %s", ids)
 				}
 				if err := post(client); err != nil {
 					t.Errorf("after a good look-up: %v", err)
@@ -197,17 +204,61 @@ func TestCheckoutAndRefundWaitForALookup(t *testing.T) {
 				f.next = answer(500, "")
 				_ = post(client)
 				f.next = answer(200, "{}")
-				time.Sleep(59 * time.Second) // the bubble's clock: nothing waits
-				if err := post(client); !errors.Is(err, providers.ErrNotSent) {
+				calls := f.count()
+				time.Sleep(time.Hour) // the bubble's clock: nothing waits
+				if err := post(client); !errors.Is(err, providers.ErrNotSent) || f.count() != calls {
 					t.Errorf("an old look-up opened the door: %v", err)
 				}
-				time.Sleep(2 * time.Second) // the bubble's clock: nothing waits
-				if err := post(client); err != nil {
-					t.Errorf("without any look-up, after ProbeAfter: %v", err)
+				f.next = answer(500, "")
+				_ = post(lookup)
+				if err := post(client); !errors.Is(err, providers.ErrNotSent) || f.count() != calls+1 {
+					t.Errorf("a look-up that failed opened the door: %v", err)
 				}
 			})
 		})
 	}
+}
+
+func TestRepetitionsLiveOnABudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{next: answer(200, "{}")}
+		g := New(Settings{Transport: f})
+		client := g.Client("acc", providers.OpLookup, time.Second)
+		again := func() error {
+			return providers.PostJSON(providers.Repeated(t.Context()), client, "http://provider.test", []byte("{}"), func(int, []byte) error { return nil })
+		}
+		count := func() (n int) {
+			for again() == nil {
+				n++
+			}
+			return n
+		}
+		if n := count(); n != budgetCeiling {
+			t.Errorf("%d repetitions at the start", n)
+		}
+		if err := again(); !errors.Is(err, providers.ErrNotSent) {
+			t.Errorf("over the budget: %v", err)
+		}
+		for range 10 * budgetShare {
+			if err := post(client); err != nil {
+				t.Fatalf("a first call: %v", err)
+			}
+		}
+		if n := count(); n != 10 {
+			t.Errorf("%d repetitions for %d first calls", n, 10*budgetShare)
+		}
+		time.Sleep(20 * time.Second) // the bubble's clock: nothing waits
+		if n := count(); n != budgetFloor/3 {
+			t.Errorf("%d repetitions in 20 seconds without a first call", n)
+		}
+		time.Sleep(time.Hour) // the bubble's clock: nothing waits
+		if n := count(); n != budgetCeiling {
+			t.Errorf("%d repetitions saved up", n)
+		}
+		if s := state(g, providers.OpLookup); s.Counts.OverBudget != 5 || s.State != Closed {
+			t.Errorf("%+v", s)
+		}
+	})
 }
 
 func TestTheBulkheadRefusesAtOnce(t *testing.T) {

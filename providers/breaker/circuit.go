@@ -36,6 +36,7 @@ type circuit struct {
 	op       providers.Operation
 	slots    chan struct{}
 	cb       *gobreaker.TwoStepCircuitBreaker[struct{}]
+	budget   budget
 
 	mu       sync.Mutex
 	mode     Mode
@@ -52,6 +53,7 @@ type change struct{ from, to string }
 
 func newCircuit(s Settings, a *account, op providers.Operation) *circuit {
 	c := &circuit{settings: s, account: a, op: op, slots: make(chan struct{}, s.InFlight), since: time.Now()}
+	c.budget.fill(time.Now())
 	c.cb = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		Name:         a.id + " " + string(op),
 		MaxRequests:  1, // one probe at a time
@@ -94,13 +96,20 @@ func (c *circuit) changed(from, to string, now time.Time) {
 
 // enter takes a slot and asks the breaker. On nil, leave must be called when the network is done, and done once with the
 // outcome.
-func (c *circuit) enter() (leave func(), done func(outcome), err error) {
+func (c *circuit) enter(repeated bool) (leave func(), done func(outcome), err error) {
 	select {
 	case c.slots <- struct{}{}:
 	default:
 		return nil, nil, c.refuse(fmt.Sprintf("%d calls are under way, that is all the room there is", cap(c.slots)), time.Second)
 	}
 	leave = func() { <-c.slots }
+	if !c.budget.take(repeated, time.Now()) {
+		leave()
+		c.mu.Lock()
+		c.counts.OverBudget++
+		c.mu.Unlock()
+		return nil, nil, c.refuse("the budget for repeated calls is used up", time.Minute/budgetFloor)
+	}
 	report, err := c.allow(time.Now())
 	c.tell()
 	if err != nil {
@@ -129,6 +138,9 @@ func (c *circuit) allow(now time.Time) (report func(error), err error) {
 		if at := c.nextProbe(); now.Before(at) {
 			return nil, c.refuse("the breaker is open", at.Sub(now))
 		}
+		if c.op != providers.OpLookup && !c.closeOnLookup() {
+			return nil, c.refuse("the breaker is open until a look-up is answered", time.Second)
+		}
 	}
 	if report, err = c.cb.Allow(); err != nil {
 		return nil, c.refuse("the breaker is open, another call is finding out", time.Second)
@@ -136,15 +148,46 @@ func (c *circuit) allow(now time.Time) (report func(error), err error) {
 	return report, nil
 }
 
-// nextProbe is when the first call may pass after the breaker opened.
-func (c *circuit) nextProbe() time.Time {
+// nextProbe is when the breaker may close again at the earliest.
+func (c *circuit) nextProbe() time.Time { return c.opened().Add(c.settings.OpenFor) }
+
+func (c *circuit) opened() time.Time {
 	c.mu.Lock()
-	opened := c.openedAt
-	c.mu.Unlock()
-	if c.op == providers.OpLookup || c.account.lookedUpSince(opened) {
-		return opened.Add(c.settings.OpenFor)
+	defer c.mu.Unlock()
+	return c.openedAt
+}
+
+// closeOnLookup closes a breaker whose time is over, if a look-up was answered since it opened. The look-up was the probe.
+func (c *circuit) closeOnLookup() bool {
+	if !c.account.lookedUpSince(c.opened()) {
+		return false
 	}
-	return opened.Add(c.settings.ProbeAfter)
+	if report, err := c.cb.Allow(); err == nil {
+		report(nil)
+	}
+	return true
+}
+
+// waitsForLookup: the time is over, and nothing but a look-up's word is missing.
+func (c *circuit) waitsForLookup(now time.Time) bool {
+	c.mu.Lock()
+	mode := c.mode
+	c.mu.Unlock()
+	return mode == Auto && c.cb.State() != gobreaker.StateClosed && !now.Before(c.nextProbe()) && !c.account.lookedUpSince(c.opened())
+}
+
+// shut: no call passes now.
+func (c *circuit) shut(now time.Time) bool {
+	c.mu.Lock()
+	mode := c.mode
+	c.mu.Unlock()
+	switch mode {
+	case ForcedOpen:
+		return true
+	case ForcedClosed:
+		return false
+	}
+	return c.cb.State() != gobreaker.StateClosed && now.Before(c.nextProbe())
 }
 
 func (c *circuit) refuse(why string, after time.Duration) error {
@@ -246,12 +289,12 @@ func (c *circuit) snapshot(now time.Time) State {
 	natural := word(c.cb.State())
 	failures := int(c.cb.Counts().ConsecutiveFailures)
 	c.tell()
-	probe := c.nextProbe()
+	probe, shut := c.nextProbe(), c.shut(now) || c.op != providers.OpLookup && c.waitsForLookup(now)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := State{
 		Account: c.account.id, Operation: c.op, State: effective(c.mode, natural), Mode: c.mode, Reason: c.reason,
-		Since: c.since, Failures: failures, InFlight: len(c.slots), Limit: cap(c.slots), Counts: c.counts,
+		Since: c.since, Failures: failures, InFlight: len(c.slots), Limit: cap(c.slots), Counts: c.counts, Passing: !shut,
 	}
 	if natural != Closed && c.mode == Auto {
 		s.NextProbe = probe

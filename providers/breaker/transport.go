@@ -25,7 +25,7 @@ type transport struct {
 
 // RoundTrip sends once and reads the answer.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	leave, done, err := t.circuit.enter()
+	leave, done, err := t.circuit.enter(providers.IsRepeated(req.Context()))
 	if err != nil {
 		closeBody(req) // a RoundTripper owes that also where it sends nothing
 		return nil, err

@@ -304,23 +304,28 @@ func checkBadSettlement(t T, s Subject) {
 	if w.p == nil {
 		return
 	}
+	if strings.Count(s.Settlement, "\n") < 3 || !strings.Contains(s.Settlement, s.separator()) {
+		t.Errorf("there is no right file to spoil: Subject.Settlement needs a header, rows and a TOTAL")
+		return
+	}
 	rows := strings.SplitAfter(strings.TrimRight(s.Settlement, "\n")+"\n", "\n")
 	header, first := rows[0], rows[1]
-	columns := strings.Count(first, ",")
+	comma := s.separator()
+	columns := strings.Count(first, comma)
 	bad := map[string]string{
 		"":                               "",
 		"no header":                      strings.Join(rows[1:], ""),
-		"a header of another file":       "a,b,c\n" + first,
+		"a header of another file":       strings.Join([]string{"a", "b", "c\n"}, comma) + first,
 		"a row cut short":                header + first[:len(first)/2],
 		"a row after the TOTAL":          s.Settlement + first,
-		"a TOTAL of one row more":        header + first + "TOTAL,2,1,1,1\n",
+		"a TOTAL of one row more":        header + first + strings.Join([]string{"TOTAL", "2", "1", "1", "1\n"}, comma),
 		"wrong encoding":                 header + strings.TrimRight(first, "\n") + "\xf4\n",
-		"a formula in the last column":   header + first[:strings.LastIndex(first, ",")] + ",=1+1\n",
-		"a row of commas":                header + strings.Repeat(",", columns) + "\n",
+		"a formula in the last column":   header + first[:strings.LastIndex(first, comma)] + comma + "=1+1\n",
+		"a row of commas":                header + strings.Repeat(comma, columns) + "\n",
 		"an endless line":                header + strings.Repeat("x", 70<<10) + "\n",
 		"a quote that does not end":      header + "\"" + first,
-		"a column too many in the row":   header + strings.TrimRight(first, "\n") + ",x\n",
-		"an amount that does not add up": header + first + otherNumber(first),
+		"a column too many in the row":   header + strings.TrimRight(first, "\n") + comma + "x\n",
+		"an amount that does not add up": header + first + otherNumber(first, comma),
 	}
 	for name, file := range s.BadSettlements {
 		bad[name] = file
@@ -339,14 +344,15 @@ func checkBadSettlement(t T, s Subject) {
 	}
 }
 
-// otherNumber is a row whose first number of the size of an amount has a digit more, so that nothing adds up.
-func otherNumber(row string) string {
-	fields := strings.Split(row, ",")
-	for i, f := range fields {
+// otherNumber is a row whose last number of the size of an amount has a digit more, so that nothing adds up. (Ids stand at
+// the front of a row.)
+func otherNumber(row, comma string) string {
+	fields := strings.Split(row, comma)
+	for i, f := range slices.Backward(fields) {
 		if _, err := vnd.Parse(f); err == nil && len(f) > 3 && len(f) < 8 {
 			fields[i] = f + "7"
 			break
 		}
 	}
-	return strings.Join(fields, ",")
+	return strings.Join(fields, comma)
 }

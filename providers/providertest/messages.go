@@ -19,6 +19,7 @@ type VectorCase struct {
 	Input     json.RawMessage `json:"input"`
 	Canonical *string         `json:"canonical"`
 	Signature *string         `json:"signature"`
+	Digest    *string         `json:"digest"` // what some wires call it
 	Expect    struct {
 		SignatureValid *bool           `json:"signature_valid"`
 		HTTPStatus     int             `json:"http_status"`
@@ -31,7 +32,7 @@ func checkVectors(t T, s Subject) {
 		Cases []VectorCase `json:"cases"`
 	}
 	if err := json.Unmarshal(s.Vectors, &file); err != nil || len(file.Cases) == 0 {
-		t.Errorf("the vectors cannot be read: %v", err)
+		t.Errorf("the vectors are empty or cannot be read: %v", err)
 		return
 	}
 	for _, c := range file.Cases {
@@ -45,8 +46,10 @@ func checkVectors(t T, s Subject) {
 		if c.Canonical != nil && canonical != *c.Canonical {
 			t.Errorf("vector %s: canonical string\n got %s\nwant %s", c.ID, canonical, *c.Canonical)
 		}
-		if c.Signature != nil && signature != *c.Signature {
-			t.Errorf("vector %s: signature %s, want %s", c.ID, signature, *c.Signature)
+		for _, want := range []*string{c.Signature, c.Digest} {
+			if want != nil && signature != *want {
+				t.Errorf("vector %s: signature %s, want %s", c.ID, signature, *want)
+			}
 		}
 	}
 }
@@ -69,8 +72,12 @@ func checkCanonical(t T, s Subject) {
 		return
 	}
 	for _, text := range awkward() {
-		if o := verify(w.p, s.Callback(s.Account.Credentials[0], Say{Text: text})); o.word != string(providers.Succeeded) {
-			t.Errorf("a rightly signed callback with %q: %s (%v)", text, o.word, o.err)
+		want := s.claimed()
+		if strings.ContainsAny(text, s.Refuses) {
+			want = "error:malformed"
+		}
+		if o := verify(w.p, s.Callback(s.Account.Credentials[0], Say{Text: text})); o.word != want {
+			t.Errorf("a rightly signed callback with %q: %s, want %s (%v)", text, o.word, want, o.err)
 		}
 		w.subject.Payment.Description = text
 		if o := w.do(Checkout, false); o.err != nil {
@@ -86,7 +93,7 @@ func checkTampering(t T, s Subject) {
 		return
 	}
 	good := s.Callback(s.Account.Credentials[0], Say{})
-	if o := verify(w.p, good); o.word != string(providers.Succeeded) {
+	if o := verify(w.p, good); o.word != s.claimed() {
 		t.Errorf("the untouched callback: %s (%v)", o.word, o.err)
 		return
 	}
@@ -133,6 +140,9 @@ func checkReplay(t T, s Subject) {
 	if first.notice.Reference != s.Payment.Reference || first.notice.Amount != s.Payment.Amount {
 		t.Errorf("the notice is about %q, %d", first.notice.Reference, first.notice.Amount)
 	}
+	if first.notice.Doubt != s.Unproven {
+		t.Errorf("a success that the signature proves or not: doubt is %v", first.notice.Doubt)
+	}
 	if n := first.notice; n.PaidAt.IsZero() && n.Transaction == "" {
 		t.Errorf("neither time nor transaction of a success is told: %+v", n)
 	}
@@ -175,7 +185,7 @@ func checkRotation(t T, s Subject) {
 		return
 	}
 	for i, c := range both.Account.Credentials {
-		if o := verify(w.p, s.Callback(c, Say{})); o.word != string(providers.Succeeded) {
+		if o := verify(w.p, s.Callback(c, Say{})); o.word != s.claimed() {
 			t.Errorf("while rotating, secret %d: %s", i, o.word)
 		}
 	}
@@ -227,6 +237,13 @@ func checkCodes(t T, s Subject) {
 		t.Errorf("the list of codes cannot be read: %v", err)
 		return
 	}
+	listed := 0
+	for _, codes := range list {
+		listed += len(codes)
+	}
+	if listed == 0 {
+		t.Errorf("the list of codes is empty")
+	}
 	for name := range list {
 		if _, ok := s.Channels[name]; !ok {
 			t.Errorf("the list has a channel %s that the subject has not", name)
@@ -253,7 +270,7 @@ func checkCodes(t T, s Subject) {
 func checkAmount(t T, s Subject) {
 	const another = 54_321
 	say := Say{Amount: another}
-	if o := told(t, s, Channel{Via: Callback}, say); o.word != string(providers.Succeeded) || o.amount != another {
+	if o := told(t, s, Channel{Via: Callback}, say); o.word != s.claimed() || o.amount != another {
 		t.Errorf("callback of a success with another amount: %s of %d", o.word, o.amount)
 	}
 	if slices.Contains(s.Calls, Lookup) {

@@ -18,6 +18,22 @@ import (
 	"feegate/providers/breaker"
 )
 
+// claimed is the word of a rightly signed callback of a success.
+func (s Subject) claimed() string {
+	if s.Unproven {
+		return string(providers.Uncertain)
+	}
+	return string(providers.Succeeded)
+}
+
+// separator stands between the columns of the settlement file.
+func (s Subject) separator() string {
+	if s.Separator == "" {
+		return ","
+	}
+	return s.Separator
+}
+
 // T is what a check needs of *testing.T, so that the suite itself can be tested.
 type T interface {
 	Helper()
@@ -57,7 +73,7 @@ type Channel struct {
 // Subject describes a provider to the suite.
 type Subject struct {
 	Registration providers.Registration
-	Account      providers.Account // with one active secret
+	Account      providers.Account // with one active secret; its URLs are paths below the base
 	NextSecret   map[string]string // the credentials after a rotation
 	Other        providers.Account // another terminal that has the same secret
 	Payment      providers.Payment // Transaction is set, as for a refund
@@ -72,7 +88,11 @@ type Subject struct {
 	// Callback makes the provider's call, signed with the credentials; Tamper changes a field of it afterwards.
 	Callback     func(credentials map[string]string, s Say) providers.Callback
 	SignedFields []string
-	Tamper       func(c providers.Callback, field string) providers.Callback
+	// Unproven: the wire's signature is too weak to prove a payment, so a callback's success is a claim: its notice is Uncertain
+	// with Doubt, and the look-up decides. Refuses are characters that make a callback unreadable, however rightly it is signed.
+	Unproven bool
+	Refuses  string
+	Tamper   func(c providers.Callback, field string) providers.Callback
 
 	// Calls are the ways that send a request; Answer plays the provider's answer to one.
 	Calls  []Via
@@ -85,6 +105,7 @@ type Subject struct {
 
 	// Settlement is a right file of the account with a payment, a refund and a TOTAL. BadSettlements are wrong ones by what
 	// is wrong, each with a part of the error to expect after a "→".
+	Separator      string // between its columns; "" = a comma
 	Settlement     string
 	BadSettlements map[string]string
 
@@ -98,32 +119,56 @@ type Subject struct {
 type Check struct {
 	Name string
 	Func func(T, Subject)
+	Asks string // what is asked, for who meets it red
 }
 
 // Checks are all laws.
 func Checks() []Check {
 	return []Check{
-		{"vectors", checkVectors},
-		{"canonical", checkCanonical},
-		{"tampering", checkTampering},
-		{"replay", checkReplay},
-		{"wrong-account", checkWrongAccount},
-		{"wrong-method", checkWrongMethod},
-		{"rotation", checkRotation},
-		{"unknown-code", checkUnknownCode},
-		{"codes", checkCodes},
-		{"amount", checkAmount},
-		{"repeatable", checkRepeatable},
-		{"timeout", checkTimeout},
-		{"not-sent", checkNotSent},
-		{"garbage", checkGarbage},
-		{"settlement", checkSettlement},
-		{"settlement-bad", checkBadSettlement},
-		{"secrets", checkSecrets},
-		{"plan", checkPlan},
-		{"answers", checkAnswers},
-		{"calls", checkCalls},
-		{"fetch", checkFetch},
+		{"vectors", checkVectors,
+			"testdata/vectors.json holds the published test messages, and Subject.Vector recomputes the signed text and the signature of each. Where the vendor publishes none, compute some by another program."},
+		{"canonical", checkCanonical,
+			"Verify accepts a rightly signed callback whatever text it carries, and Checkout takes any description: encode, normalise and escape exactly as the vendor does."},
+		{"tampering", checkTampering,
+			"Verify answers ErrForged or ErrMalformed when any one of Subject.SignedFields is changed, when a stranger signs, and when half of a message comes."},
+		{"replay", checkReplay,
+			"Verify gives the same notice for the same bytes: our reference, the amount, and a time or transaction of the payment."},
+		{"wrong-account", checkWrongAccount,
+			"Verify compares the terminal in the message with the account's own: two accounts may have one secret."},
+		{"wrong-method", checkWrongMethod,
+			"Verify answers ErrWrongMethod to an HTTP method that the vendor never uses."},
+		{"rotation", checkRotation,
+			"Verify tries every active secret of Account.Credentials and none that has been taken out; sign with the first."},
+		{"unknown-code", checkUnknownCode,
+			"A code that no table has is Uncertain, never a failure. Name each table of codes in Subject.Channels."},
+		{"codes", checkCodes,
+			"testdata/codes.json lists every code of the vendor's document with what it means, and the adapter's table says the same."},
+		{"amount", checkAmount,
+			"The amount of a notice is the one that the provider names, not the one that was asked."},
+		{"repeatable", checkRepeatable,
+			"The same payment makes the same request, byte for byte: no random and no time of ours in it."},
+		{"refund-twice", checkRefundTwice,
+			"A refund that is sent again is the same request, byte for byte; asking after it pays nothing back; and a refusal of the second sending does not say that the first one failed."},
+		{"timeout", checkTimeout,
+			"No answer in time, or half of one, is ErrUncertain: the money may have moved. providers.PostJSON does this."},
+		{"not-sent", checkNotSent,
+			"Where nobody listens nothing was sent, and the error is ErrNotSent. providers.PostJSON does this."},
+		{"garbage", checkGarbage,
+			"An answer that says nothing (a page, a 5xx, a redirect, names twice, an empty object) is ErrUncertain, whatever it seems to say."},
+		{"settlement", checkSettlement,
+			"ParseSettlement reads a right file (Subject.Settlement, with a payment, a refund and a TOTAL) and fills every field that matching needs."},
+		{"settlement-bad", checkBadSettlement,
+			"ParseSettlement refuses what cannot be right, with the line and the field; Subject.BadSettlements adds what only this file can get wrong."},
+		{"secrets", checkSecrets,
+			"No secret stands in an error, a request, a redirect or an answer."},
+		{"plan", checkPlan,
+			"LookupPlan says when to ask: rising times within a day, a minimum interval, what to do after a return and a doubt, and when to give up."},
+		{"answers", checkAnswers,
+			"Answer gives a valid reply for every verdict, and never thanks for a message that was forged, unreadable or not kept."},
+		{"calls", checkCalls,
+			"Subject.Calls lists whatever the provider can be asked: each is tried under every fault."},
+		{"fetch", checkFetch,
+			"A list of transfers tells of a movement exactly as the callback did, so that it is known again."},
 	}
 }
 
@@ -131,7 +176,12 @@ func Checks() []Check {
 func Run(t *testing.T, s Subject) {
 	t.Helper()
 	for _, c := range Checks() {
-		t.Run(c.Name, func(t *testing.T) { s.Lacks.or(c)(t, s) })
+		t.Run(c.Name, func(t *testing.T) {
+			s.Lacks.or(c)(t, s)
+			if t.Failed() {
+				t.Logf("what %s asks: %s", c.Name, c.Asks)
+			}
+		})
 	}
 }
 
@@ -183,7 +233,10 @@ func saying(s Subject, say Say) handler {
 func build(t T, s Subject, base string, timeout time.Duration) providers.Provider {
 	t.Helper()
 	a := s.Account
-	a.BaseURL, a.URLs = base, nil
+	a.BaseURL, a.URLs = base, map[string]string{}
+	for purpose, path := range s.Account.URLs { // the subject's paths, at the server that plays the other side
+		a.URLs[purpose] = base + path
+	}
 	g := breaker.New(breaker.Settings{Failures: 1 << 20})
 	p, err := providers.NewRegistry(s.Registration).New(s.Registration.Name, a, providers.Deps{
 		HTTP: func(op providers.Operation) *http.Client { return g.Client(a.ID, op, timeout) },

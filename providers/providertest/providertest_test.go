@@ -70,6 +70,9 @@ func TestEachLieIsFoundByItsCheck(t *testing.T) {
 		"puts the answer into its errors":      {flaws{leaks: true}, "secrets"},
 		"sends the secret":                     {flaws{leaksInRequest: true}, "secrets"},
 		"never sends the same twice":           {flaws{randomRequest: true}, "repeatable"},
+		"pays back under another id":           {flaws{refundAnew: true}, "refund-twice"},
+		"pays back by a look-up":               {flaws{lookupPaysBack: true}, "refund-twice"},
+		"believes a refusal of the repetition": {flaws{refusalFails: true}, "refund-twice"},
 		"asks without pause":                   {flaws{noMinInterval: true}, "plan"},
 		"answers nothing":                      {flaws{emptyStatus: true}, "answers"},
 		"thanks a forger":                      {flaws{forgedIsFine: true}, "answers"},
@@ -100,6 +103,31 @@ func TestEachLieIsFoundByItsCheck(t *testing.T) {
 	}
 }
 
+// A wire whose signature proves too little may claim a success, and must say that it is a claim.
+func TestAnUnprovenSuccessIsAClaim(t *testing.T) {
+	s := toySubject(flaws{claims: true})
+	s.Unproven = true
+	s.Codes = []byte(strings.Replace(string(s.Codes), `"ok":"succeeded"`, `"ok":"uncertain"`, 1)) // the first is the callback's
+	Run(t, s)
+	for _, check := range []string{"canonical", "tampering", "replay", "rotation", "amount"} {
+		believed := toySubject(flaws{})
+		if believed.Unproven = true; failure(check, believed) == "" {
+			t.Errorf("a success that nothing proves passes %s", check)
+		}
+		doubted := toySubject(flaws{claims: true})
+		if failure(check, doubted) == "" {
+			t.Errorf("a proven success that is doubted passes %s", check)
+		}
+	}
+}
+
+func TestWhatAWireRefusesIsRefused(t *testing.T) {
+	s := toySubject(flaws{})
+	if s.Refuses = "đ"; failure("canonical", s) == "" {
+		t.Error("a text that must be refused passes")
+	}
+}
+
 func TestAHalfDescribedSubjectFails(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*Subject)
@@ -113,6 +141,8 @@ func TestAHalfDescribedSubjectFails(t *testing.T) {
 			ch.Unknown = "ok"
 			s.Channels["query"] = ch
 		}, "unknown-code"},
+		"a refund untold":   {func(s *Subject) { s.Calls = s.Calls[:2] }, "refund-twice"},
+		"no second sending": {func(s *Subject) { delete(s.Channels, "refund_again") }, "refund-twice"},
 		"no signed fields":  {func(s *Subject) { s.SignedFields = nil }, "tampering"},
 		"a list of nothing": {func(s *Subject) { s.Codes = []byte(`{}`) }, "codes"},
 	} {

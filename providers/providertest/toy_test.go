@@ -35,6 +35,8 @@ type flaws struct {
 	noMinInterval, emptyStatus, forgedIsFine                                  bool
 	settlementNoKey, settlementForgives, encodes, canonicalOther, otherVector bool
 	openDoor, bank, otherID, anyCursor, untried, loses                        bool
+	refundAnew, lookupPaysBack, refusalFails                                  bool
+	claims                                                                    bool // no flaw: its callbacks prove nothing
 }
 
 // toyBank is a toy that notifies of bank transfers and can be asked for their list.
@@ -161,6 +163,40 @@ func (p *toy) Lookup(ctx context.Context, pay providers.Payment) (n providers.No
 	return n, err
 }
 
+func (p *toy) Refund(ctx context.Context, pay providers.Payment, r providers.Refund) (n providers.RefundNotice, err error) {
+	req := map[string]string{"ref": pay.Reference, "refund": r.Reference, "amount": r.Amount.String()}
+	if p.flaws.refundAnew && r.SentBefore {
+		req["refund"] += "again"
+	}
+	err = p.send(ctx, providers.OpRefund, "/refund", req, func(o providers.Object) error {
+		code, err := o.Text("code")
+		if n.Outcome, n.Reason = p.outcome(code, false); code == "bad" {
+			n.Outcome, n.Reason = providers.Failed, providers.ReasonConfiguration
+			if r.SentBefore && !p.flaws.refusalFails {
+				n.Outcome = providers.Uncertain
+			}
+		}
+		return err
+	})
+	return n, err
+}
+
+func (p *toy) LookupRefund(ctx context.Context, pay providers.Payment, r providers.Refund) (n providers.RefundNotice, err error) {
+	err = p.send(ctx, providers.OpLookup, "/refund/query", map[string]string{"ref": pay.Reference, "refund": r.Reference}, func(o providers.Object) error {
+		code, err := o.Text("code")
+		n.Outcome, n.Reason = p.outcome(code, false)
+		return err
+	})
+	if p.flaws.lookupPaysBack && err == nil && n.Outcome == providers.Failed {
+		return p.Refund(ctx, pay, r)
+	}
+	return n, err
+}
+
+func (p *toy) RefundPlan() providers.LookupPlan {
+	return providers.LookupPlan{Early: []time.Duration{time.Minute}, MinInterval: time.Minute}
+}
+
 func (p *toy) LookupPlan() providers.LookupPlan {
 	plan := providers.LookupPlan{Early: []time.Duration{time.Minute, time.Hour}, AfterReturn: 1, AfterDoubt: 1, MinInterval: time.Minute, GiveUpAfter: time.Hour}
 	if p.flaws.noMinInterval {
@@ -212,6 +248,9 @@ func (p *toy) Verify(_ context.Context, c providers.Callback) ([]providers.Notic
 	}
 	n := providers.Notice{Reference: v.Get("ref"), Code: v.Get("code"), Amount: amount, Transaction: "T1"}
 	n.Outcome, n.Reason = p.outcome(n.Code, p.flaws.unknownFails)
+	if p.flaws.claims && n.Outcome == providers.Succeeded {
+		n.Outcome, n.Doubt = providers.Uncertain, true
+	}
 	if p.flaws.forgets {
 		n.Transaction = fmt.Sprint(time.Now().UnixNano())
 	}
@@ -268,7 +307,9 @@ func toySubject(f flaws) Subject {
 	if f.codeUnlisted {
 		delete(codes, "no")
 	}
-	list, _ := json.Marshal(map[string]any{"callback": codes, "query": codes})
+	sent, again := maps.Clone(codes), maps.Clone(codes)
+	sent["bad"], again["bad"] = "failed/configuration", "uncertain/configuration"
+	list, _ := json.Marshal(map[string]any{"callback": codes, "query": codes, "refund": sent, "refund_again": again, "refund_query": codes})
 	vector := "amount=1"
 	if f.otherVector {
 		vector = "amount=2"
@@ -280,6 +321,7 @@ func toySubject(f flaws) Subject {
 			New: func(a providers.Account, d providers.Deps) (providers.Provider, error) { return &toy{a, d, f}, nil },
 		},
 		Account: account, Other: other, NextSecret: map[string]string{"terminal": "TOY1", "key": "the-toys-second-secret"},
+		Refund:  providers.Refund{Reference: "BACK1", Amount: 25000},
 		Payment: providers.Payment{Reference: "REF1", Amount: 125000, Transaction: "T1"}, Now: time.Unix(1768447800, 0),
 		Vectors: []byte(`{"cases":[{"id":"one","kind":"x","canonical":"amount=1","signature":"s"},{"id":"two","kind":"y","canonical":null}]}`),
 		Vector: func(c VectorCase) (string, string, bool) {
@@ -303,7 +345,7 @@ func toySubject(f flaws) Subject {
 			c.RawQuery = v.Encode()
 			return c
 		},
-		Calls: []Via{Checkout, Lookup},
+		Calls: []Via{Checkout, Lookup, Refund, RefundLookup},
 		Answer: func(_ map[string]string, path string, request []byte, s Say) (int, []byte) {
 			var r map[string]string
 			_ = json.Unmarshal(request, &r)
@@ -321,6 +363,10 @@ func toySubject(f flaws) Subject {
 		Channels: map[string]Channel{
 			"callback": {Via: Callback, Known: known, Unknown: "??"},
 			"query":    {Via: Lookup, Known: known, Unknown: "??"},
+
+			"refund":       {Via: Refund, Known: append(known, "bad"), Unknown: "??"},
+			"refund_again": {Via: Refund, Known: append(known, "bad"), Unknown: "??", Resent: true},
+			"refund_query": {Via: RefundLookup, Known: known, Unknown: "??"},
 		},
 		Settlement: "day,terminal,ref,trans,kind,amount,fee,net,note\n2026-01-15,TOY1,REF1,T1,P,125000,1375,123625,\n" +
 			"2026-01-15,TOY1,REF1R,T2,R,25000,0,-25000,\nTOTAL,2,100000,1375,98625\n",

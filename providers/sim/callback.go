@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -52,6 +53,9 @@ func (w *World) deliver(ctx context.Context, p Payment, m Message, d Decision) [
 	}
 	a, _ := w.Account(p.Provider, p.Account)
 	out, err := w.wires[p.Provider].Callback(a, p, m)
+	if errors.Is(err, ErrSilent) {
+		return []Delivery{}
+	}
 	if err != nil {
 		return []Delivery{{Body: err.Error()}}
 	}

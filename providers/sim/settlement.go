@@ -36,9 +36,10 @@ func (l Line) Gross() vnd.Signed {
 
 // SettlementFormat is a provider's file.
 type SettlementFormat struct {
-	Filename func(terminal, day string) string
-	Header   []string
-	Row      func(Line) []string
+	Filename  func(terminal, day string) string
+	Separator rune // 0 = a comma
+	Header    []string
+	Row       func(Line) []string
 }
 
 // Changes is how many lines of a file to spoil, by a seed.
@@ -121,6 +122,9 @@ func (w *World) Settlement(provider, terminal, day string, c Changes) (name stri
 	f := w.wires[provider].Settlement()
 	var buf bytes.Buffer
 	out := csv.NewWriter(&buf)
+	if f.Separator != 0 {
+		out.Comma = f.Separator
+	}
 	_ = out.Write(f.Header) // writes to memory do not fail; Flush's Error is checked below
 	var gross, net vnd.Signed
 	var fee vnd.Amount

@@ -42,6 +42,8 @@ var (
 	ErrUnknown  = errors.New("no such payment")
 	ErrConflict = errors.New("this cannot be done to the payment as it stands")
 	ErrInvalid  = errors.New("not valid")
+	// ErrSilent is a wire's word that its vendor sends no such message.
+	ErrSilent = errors.New("the provider tells of this nobody")
 )
 
 // Wire is what one provider adds to the machinery: its paths, its messages, its file.
@@ -51,7 +53,7 @@ type Wire interface {
 	Credentials() []string
 	// Routes are patterns of net/http below /{name}/.
 	Routes(*World) map[string]http.HandlerFunc
-	// Callback writes what the provider's server would send.
+	// Callback writes what the provider's server would send; ErrSilent = nothing.
 	Callback(Account, Payment, Message) (Outgoing, error)
 	// Delivered reports whether the answer ends the vendor's retries.
 	Delivered(status int, body []byte) bool

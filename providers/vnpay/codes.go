@@ -83,9 +83,70 @@ const (
 	callConfig
 )
 
+// codeNotFound: VNPAY knows no such transaction.
+const codeNotFound = "91"
+
 // callCodes are vnp_ResponseCode of a query that told nothing of a payment.
 func callCodes() map[string]call {
-	return map[string]call{"02": callConfig, "03": callConfig, "91": callNotFound, "94": callUnclear, "97": callConfig, "99": callUnclear}
+	return map[string]call{"02": callConfig, "03": callConfig, codeNotFound: callNotFound, "94": callUnclear, "97": callConfig, "99": callUnclear}
 }
 
 func callOf(rc string) call { return callCodes()[rc] }
+
+// refundCodes are vnp_ResponseCode of a refund, from the vendor's newer and older tables together. 00 and 94 say that VNPAY
+// works on it.
+func refundCodes() map[string]meaning {
+	refused := meaning{providers.Failed, providers.ReasonTechnical}
+	ours := meaning{providers.Failed, providers.ReasonConfiguration}
+	unclear := meaning{providers.Uncertain, providers.ReasonTechnical}
+	return map[string]meaning{
+		"00":         {providers.Pending, providers.ReasonNone},
+		"02":         ours, // no such terminal, or more than was paid
+		"03":         ours,
+		"04":         refused, // everything, after a part
+		"13":         refused, // parts only
+		codeNotFound: refused,
+		"93":         refused, // the amount
+		"94":         {providers.Pending, providers.ReasonNone},
+		"95":         refused, // not a payment that succeeded
+		"97":         ours,
+		"98":         unclear,
+		"99":         unclear,
+	}
+}
+
+// refundStatuses are vnp_TransactionStatus of a refund's row.
+func refundStatuses() map[string]meaning {
+	return map[string]meaning{
+		"00": {providers.Succeeded, providers.ReasonNone},
+		"01": {providers.Pending, providers.ReasonNone},
+		"02": {providers.Failed, providers.ReasonTechnical},
+		"04": {providers.Uncertain, providers.ReasonSuspicious},
+		"05": {providers.Pending, providers.ReasonNone}, // VNPAY works on it
+		"06": {providers.Pending, providers.ReasonNone}, // sent to the bank
+		"07": {providers.Uncertain, providers.ReasonSuspicious},
+		"09": {providers.Declined, providers.ReasonIssuerRejected},
+	}
+}
+
+func refundStatusMeaning(st string) meaning {
+	if m, ok := refundStatuses()[st]; ok {
+		return m
+	}
+	return meaning{providers.Uncertain, providers.ReasonUnknownCode}
+}
+
+// refundAnswerMeaning reads the answer to a refund. An accepted one follows its status, but is never done by it: the answer
+// to a request is no proof that money went back.
+func refundAnswerMeaning(rc, st string) meaning {
+	m, ok := refundCodes()[rc]
+	if !ok {
+		return meaning{providers.Uncertain, providers.ReasonUnknownCode}
+	}
+	if rc == "00" && st != "" {
+		if s := refundStatusMeaning(st); s.outcome != providers.Succeeded {
+			return s
+		}
+	}
+	return m
+}

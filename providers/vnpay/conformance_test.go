@@ -66,11 +66,43 @@ func sayIPN(cred map[string]string, s providertest.Say) providers.Callback {
 	return ipn(cred["hash_secret"], over)
 }
 
-// sayQuery is VNPAY's answer to a querydr.
-func sayQuery(cred map[string]string, path string, request []byte, s providertest.Say) (int, []byte) {
+func testRefund() providers.Refund {
+	return providers.Refund{Reference: "FG202601150001RF1", Amount: 125000, Full: true, Description: "Hoàn tiền GD", By: "usr_1",
+		CreatedAt: time.Date(2026, 1, 16, 2, 0, 0, 0, time.UTC)}
+}
+
+// sayRefund is VNPAY's answer to a refund.
+func sayRefund(cred, r map[string]string, s providertest.Say) (int, []byte) {
+	a := map[string]string{
+		"vnp_ResponseId": "5b0f6f9d6c374a1f9c5e0a7c1d2e3f40", "vnp_Command": "refund", "vnp_ResponseCode": "00", "vnp_Message": "Refund success",
+		"vnp_TmnCode": r["vnp_TmnCode"], "vnp_TxnRef": r["vnp_TxnRef"], "vnp_Amount": r["vnp_Amount"], "vnp_OrderInfo": r["vnp_OrderInfo"], "vnp_BankCode": "NCB",
+		"vnp_PayDate": "20260116090003", "vnp_TransactionNo": "14230001", "vnp_TransactionType": r["vnp_TransactionType"], "vnp_TransactionStatus": "05",
+	}
+	switch s.Channel {
+	case "refund_accepted":
+		a["vnp_TransactionStatus"] = s.Code
+	case "refund_first", "refund_resent", "refund_unsigned":
+		if a["vnp_ResponseCode"] = s.Code; s.Code != "00" {
+			for _, name := range []string{"vnp_BankCode", "vnp_PayDate", "vnp_TransactionNo", "vnp_TransactionStatus"} {
+				delete(a, name)
+			}
+		}
+	}
+	if s.Channel != "refund_unsigned" {
+		a["vnp_SecureHash"] = sign(ordered(refundResponseOrder(), func(n string) string { return a[n] }), []byte(cred["hash_secret"]))
+	}
+	b, _ := json.Marshal(a)
+	return 200, b
+}
+
+// sayAnswer is VNPAY's answer to a querydr or a refund.
+func sayAnswer(cred map[string]string, path string, request []byte, s providertest.Say) (int, []byte) {
 	var r map[string]string
 	if path != queryPath || json.Unmarshal(request, &r) != nil {
 		return 404, []byte("<html>")
+	}
+	if r["vnp_Command"] == "refund" {
+		return sayRefund(cred, r, s)
 	}
 	a := map[string]string{
 		"vnp_ResponseId": "9f1c2ab37d4e4b0e8d5a6c7b8a901234", "vnp_Command": "querydr", "vnp_ResponseCode": "00", "vnp_Message": "QueryDR Success",
@@ -83,7 +115,9 @@ func sayQuery(cred map[string]string, path string, request []byte, s providertes
 	switch s.Channel {
 	case "status":
 		a["vnp_TransactionStatus"] = s.Code
-	case "call", "call_unsigned":
+	case "refund_row":
+		a["vnp_TransactionType"], a["vnp_TransactionStatus"], a["vnp_TransactionNo"] = typeRefund, s.Code, "14230001"
+	case "call", "call_unsigned", "refund_call":
 		a["vnp_ResponseCode"] = s.Code
 	}
 	if s.Channel != "call_unsigned" {
@@ -108,7 +142,7 @@ func subject(t testing.TB) providertest.Subject {
 	known := func(m map[string]meaning) []string { return slices.Collect(maps.Keys(m)) }
 	replaceOnce := func(from, to string) string { return strings.Replace(goodSettlement, from, to, 1) }
 	return providertest.Subject{
-		Registration: Registration(), Account: account, NextSecret: next, Other: other, Payment: testPayment(),
+		Registration: Registration(), Account: account, NextSecret: next, Other: other, Payment: testPayment(), Refund: testRefund(),
 		Now:     time.Date(2026, 1, 15, 4, 0, 0, 0, time.UTC),
 		Vectors: file(t, "vectors.json"), Vector: vector,
 		Callback: sayIPN,
@@ -122,14 +156,20 @@ func subject(t testing.TB) providertest.Subject {
 			c.RawQuery = q.Encode()
 			return c
 		},
-		Calls: []providertest.Via{providertest.Lookup}, Answer: sayQuery,
+		Calls: []providertest.Via{providertest.Lookup, providertest.Refund, providertest.RefundLookup}, Answer: sayAnswer,
 		Codes: file(t, "codes.json"),
 		Channels: map[string]providertest.Channel{
-			"response":      {Via: providertest.Callback, Known: known(responseCodes()), Unknown: "42"},
-			"both":          {Via: providertest.Callback, Unknown: "00/98"},
-			"status":        {Via: providertest.Lookup, Known: known(transactionStatuses()), Unknown: "77"},
-			"call":          {Via: providertest.Lookup, Known: slices.Collect(maps.Keys(callCodes())), Unknown: "55"},
-			"call_unsigned": {Via: providertest.Lookup, Unknown: "55"},
+			"response":        {Via: providertest.Callback, Known: known(responseCodes()), Unknown: "42"},
+			"both":            {Via: providertest.Callback, Unknown: "00/98"},
+			"status":          {Via: providertest.Lookup, Known: known(transactionStatuses()), Unknown: "77"},
+			"call":            {Via: providertest.Lookup, Known: slices.Collect(maps.Keys(callCodes())), Unknown: "55"},
+			"call_unsigned":   {Via: providertest.Lookup, Unknown: "55"},
+			"refund_first":    {Via: providertest.Refund, Known: known(refundCodes()), Unknown: "55"},
+			"refund_resent":   {Via: providertest.Refund, Known: known(refundCodes()), Unknown: "55", Resent: true},
+			"refund_unsigned": {Via: providertest.Refund, Known: known(refundCodes()), Unknown: "55"},
+			"refund_accepted": {Via: providertest.Refund, Known: known(refundStatuses()), Unknown: "77"},
+			"refund_row":      {Via: providertest.RefundLookup, Known: known(refundStatuses()), Unknown: "77"},
+			"refund_call":     {Via: providertest.RefundLookup, Known: slices.Collect(maps.Keys(callCodes())), Unknown: "55"},
 		},
 		Settlement: goodSettlement,
 		BadSettlements: map[string]string{
@@ -176,12 +216,10 @@ func vector(c providertest.VectorCase) (data, signature string, handled bool) {
 		return r.canonical(), sign(r.canonical(), secret), true
 	case "query_response":
 		order = queryResponseOrder()
-	case "refund_request": // the orders of refund stand here until the refund is built
-		order = strings.Fields("vnp_RequestId vnp_Version vnp_Command vnp_TmnCode vnp_TransactionType vnp_TxnRef vnp_Amount vnp_TransactionNo " +
-			"vnp_TransactionDate vnp_CreateBy vnp_CreateDate vnp_IpAddr vnp_OrderInfo")
+	case "refund_request":
+		order = refundRequestOrder()
 	case "refund_response":
-		order = strings.Fields("vnp_ResponseId vnp_Command vnp_ResponseCode vnp_Message vnp_TmnCode vnp_TxnRef vnp_Amount vnp_BankCode vnp_PayDate " +
-			"vnp_TransactionNo vnp_TransactionType vnp_TransactionStatus vnp_OrderInfo")
+		order = refundResponseOrder()
 	default:
 		return "", "", false
 	}

@@ -72,6 +72,29 @@ func TestAPaymentAtTheSimulator(t *testing.T) {
 	if err != nil || n.Outcome != providers.Succeeded || n.Amount != 120000 || n.Transaction != ns[0].Transaction || !n.PaidAt.Equal(ns[0].PaidAt) {
 		t.Errorf("after: %+v %v", n, err)
 	}
+	pay.Transaction = n.Transaction
+	refunder := p.(providers.Refunder)
+	refund := providers.Refund{Reference: "FGSIM1R1", Amount: 20000, Description: "Hoan tien", By: "usr_1", CreatedAt: w.Now()}
+	if n, err := refunder.LookupRefund(ctx, pay, refund); err != nil || n.Outcome != providers.NotFound {
+		t.Errorf("a refund never sent: %+v %v", n, err)
+	}
+	sent, err := refunder.Refund(ctx, pay, refund)
+	if err != nil || sent.Outcome != providers.Pending || sent.Transaction == "" {
+		t.Fatalf("refund: %+v %v", sent, err)
+	}
+	refund.SentBefore = true
+	if n, err := refunder.Refund(ctx, pay, refund); err != nil || n.Outcome != providers.Pending || n.Code != "94" {
+		t.Errorf("refund sent again: %+v %v", n, err)
+	}
+	for _, number := range []string{"", sent.Transaction} { // as after a lost answer, and as after one that came
+		refund.Transaction = number
+		if n, err := refunder.LookupRefund(ctx, pay, refund); err != nil || n.Outcome != providers.Succeeded || n.Transaction != sent.Transaction || n.At.IsZero() {
+			t.Errorf("query of the refund by %q: %+v %v", number, n, err)
+		}
+	}
+	if n, err := p.Lookup(ctx, pay); err != nil || n.Outcome != providers.Succeeded || n.Amount != 120000 {
+		t.Errorf("the payment beside its refund: %+v %v", n, err)
+	}
 	file := get(t, server.URL+"/control/vnpay/settlement?account=FEEGATE1&date=2026-01-15")
 	var lines []providers.SettlementLine
 	for l, err := range p.ParseSettlement(strings.NewReader(file)) {
@@ -80,10 +103,10 @@ func TestAPaymentAtTheSimulator(t *testing.T) {
 		}
 		lines = append(lines, l)
 	}
-	if len(lines) != 2 || lines[0].Reference != "FGSIM1" || lines[0].Fee != 1320 || lines[0].Transaction != n.Transaction || lines[1].Type != providers.LineTotal {
+	if len(lines) != 3 || lines[1].Type != providers.LineRefund || lines[1].Transaction != sent.Transaction || lines[0].Reference != "FGSIM1" || lines[0].Fee != 1320 || lines[0].Transaction != n.Transaction || lines[2].Type != providers.LineTotal {
 		t.Errorf("%+v", lines)
 	}
-	if states := g.Snapshot("acc"); len(states) != 1 || states[0].Counts.Answered != 3 {
+	if states := g.Snapshot("acc"); len(states) != 2 || states[0].Counts.Answered != 7 || states[1].Counts.Answered != 2 {
 		b, _ := json.Marshal(states)
 		t.Errorf("%s", b)
 	}

@@ -1,6 +1,6 @@
 // Package vnpay speaks VNPAY's PAY gateway 2.1.0: the signed address that a payer is sent to, the IPN and the return, the
-// query (querydr), and the settlement file. What its page leaves open is decided in shared wire notes; a comment here says
-// why where the reason is not plain. Refunds by interface are not part of it: finance pays back in VNPAY's portal.
+// query (querydr), the refund, and the settlement file. What its page leaves open is decided in shared wire notes; a comment
+// here says why where the reason is not plain.
 package vnpay
 
 import (
@@ -22,7 +22,8 @@ const (
 	CredentialSecret   = "hash_secret"
 )
 
-// Purposes of an account's URL overrides: the hosts of production differ from one another, unlike the sandbox's.
+// Purposes of an account's URL overrides: the hosts of production differ from one another, unlike the sandbox's. Query and
+// refund have one address.
 const (
 	PurposePay   = "pay"
 	PurposeQuery = "query"
@@ -38,6 +39,9 @@ const (
 	maxQuery   = 8 << 10                   // of a callback; all its fields at their limits are shorter
 	maxAnswer  = 64 << 10
 	timeLayout = "20060102150405"
+
+	// minInterval is a little more than the five minutes within which VNPAY answers 94 to the same question.
+	minInterval = 5*time.Minute + 10*time.Second
 )
 
 // zone is Vietnam's, fixed: the machine's zone and its database have no say in a signed field.
@@ -58,8 +62,9 @@ func Registration() providers.Registration {
 		Credentials:   []string{CredentialTerminal, CredentialSecret},
 		TerminalField: CredentialTerminal,
 		DefaultURL:    sandbox,
-		Timeouts:      map[providers.Operation]time.Duration{providers.OpCheckout: 30 * time.Second, providers.OpLookup: 30 * time.Second},
-		New:           New,
+		Timeouts: map[providers.Operation]time.Duration{providers.OpCheckout: 30 * time.Second, providers.OpLookup: 30 * time.Second,
+			providers.OpRefund: 30 * time.Second},
+		New: New,
 	}
 }
 
@@ -181,14 +186,14 @@ func (p *provider) LookupPlan() providers.LookupPlan {
 		AfterExpiry: []time.Duration{time.Minute, 7 * time.Minute, 17 * time.Minute, 32 * time.Minute},
 		AfterReturn: 2 * time.Minute,
 		AfterDoubt:  time.Second, // at once; MinInterval may move it
-		MinInterval: 5*time.Minute + 10*time.Second,
+		MinInterval: minInterval,
 		GiveUpAfter: 15 * time.Minute,
 	}
 }
 
 // Lookup asks by querydr. Only a signed answer tells of money; an unsigned 91 says no more than "not found".
 func (p *provider) Lookup(ctx context.Context, pay providers.Payment) (providers.Notice, error) {
-	body, err := p.queryBody(pay, rand.Text(), p.deps.Now())
+	body, err := p.queryBody(pay, pay.Transaction, rand.Text(), p.deps.Now())
 	if err != nil {
 		return providers.Notice{}, fmt.Errorf("vnpay lookup: %w", err)
 	}

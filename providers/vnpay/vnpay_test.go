@@ -310,9 +310,9 @@ func TestVectorsOfQueryAnswers(t *testing.T) {
 
 func TestQueryAnswersThatProveNothing(t *testing.T) {
 	p := testProvider(t)
-	request, _ := p.queryBody(testPayment(), "R1", time.Now())
+	request, _ := p.queryBody(testPayment(), "", "R1", time.Now())
 	cred := testAccount().Credentials[0]
-	_, good := sayQuery(cred, queryPath, request, providertest.Say{})
+	_, good := sayAnswer(cred, queryPath, request, providertest.Say{})
 	resign := func(over map[string]any) []byte {
 		m := map[string]any{}
 		_ = json.Unmarshal(good, &m)
@@ -356,12 +356,12 @@ func TestQueryAnswersThatProveNothing(t *testing.T) {
 func TestLookupSendsTheSignedQuery(t *testing.T) {
 	p := testProvider(t)
 	at := time.Date(2026, 1, 15, 17, 30, 0, 0, time.UTC) // past midnight in Vietnam
-	b, err := p.queryBody(testPayment(), "q1", at)
+	b, err := p.queryBody(testPayment(), "14226112", "q1", at)
 	var r queryRequest
 	if err != nil || json.Unmarshal(b, &r) != nil {
 		t.Fatal(err)
 	}
-	if r.TransactionDate != "20260115103000" || r.CreateDate != "20260116003000" || r.IPAddr != "203.0.113.10" || len(r.RequestID) > 32 {
+	if r.TransactionDate != "20260115103000" || r.CreateDate != "20260116003000" || r.IPAddr != "203.0.113.10" || len(r.RequestID) > 32 || r.TransactionNo != "14226112" {
 		t.Errorf("%+v", r)
 	}
 	if !verify(r.canonical(), r.SecureHash, p.secrets) {
@@ -391,7 +391,7 @@ func FuzzVerify(f *testing.F) {
 
 func FuzzQueryAnswer(f *testing.F) {
 	p := testProvider(f)
-	_, good := sayQuery(testAccount().Credentials[0], queryPath, []byte(`{"vnp_TmnCode":"FEEGATE1","vnp_TxnRef":"FG202601150001"}`), providertest.Say{})
+	_, good := sayAnswer(testAccount().Credentials[0], queryPath, []byte(`{"vnp_TmnCode":"FEEGATE1","vnp_TxnRef":"FG202601150001"}`), providertest.Say{})
 	for _, s := range []string{string(good), "{}", "[]", "null", `{"vnp_ResponseCode":"91"}`, `{"vnp_ResponseCode":00}`, `{"a":{"b":[`} {
 		f.Add([]byte(s))
 	}

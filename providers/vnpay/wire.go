@@ -5,6 +5,7 @@ import (
 	"crypto/sha512"
 	"encoding/hex"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -290,6 +291,7 @@ type queryRequest struct {
 	Command         string `json:"vnp_Command"`
 	TmnCode         string `json:"vnp_TmnCode"`
 	TxnRef          string `json:"vnp_TxnRef"`
+	TransactionNo   string `json:"vnp_TransactionNo,omitempty"` // which row is meant; not signed
 	TransactionDate string `json:"vnp_TransactionDate"`
 	CreateDate      string `json:"vnp_CreateDate"`
 	IPAddr          string `json:"vnp_IpAddr"`
@@ -305,13 +307,14 @@ func (r queryRequest) canonical() string {
 	return ordered(queryRequestOrder(), func(n string) string { return values[n] })
 }
 
-func (p *provider) queryBody(pay providers.Payment, requestID string, now time.Time) ([]byte, error) {
+// queryBody asks after a payment; number names the row that is meant, a refund's for one, "" = as VNPAY likes.
+func (p *provider) queryBody(pay providers.Payment, number, requestID string, now time.Time) ([]byte, error) {
 	if !validReference(pay.Reference) {
 		return nil, fmt.Errorf("%w: the reference is not 1 to 40 letters and digits", providers.ErrConfig)
 	}
 	ip := address(p.account.ServerIP, "127.0.0.1")
 	r := queryRequest{
-		RequestID: requestID, Version: version, Command: "querydr", TmnCode: p.terminal, TxnRef: pay.Reference,
+		RequestID: requestID, Version: version, Command: "querydr", TmnCode: p.terminal, TxnRef: pay.Reference, TransactionNo: number,
 		TransactionDate: wireTime(pay.CreatedAt), // VNPAY finds the payment by reference and the date it was created with
 		CreateDate:      wireTime(now), IPAddr: ip, OrderInfo: "Truy van GD " + pay.Reference,
 	}
@@ -319,68 +322,51 @@ func (p *provider) queryBody(pay providers.Payment, requestID string, now time.T
 	return providers.CompactJSON(r)
 }
 
-// queryAnswer reads a querydr's answer: signature first, then whose answer it is, and only then what it says.
+// readQuery reads a querydr's answer: signature first, then whose answer it is, and only then what it says. rc is 00 with a
+// row's fields, or 91: there is no such transaction. An answer about the call itself moves no money whether signed or not:
+// at most it says "not found", which may let a payment expire that can still succeed later.
+func (p *provider) readQuery(pay providers.Payment, status int, body []byte) (v map[string]string, rc string, err error) {
+	v, signed, err := p.readAnswer(queryResponseOrder(), body)
+	if err != nil {
+		return nil, "", err
+	}
+	uncertain := func(why string) error { return fmt.Errorf("%w: %s", providers.ErrUncertain, why) }
+	rc = v["vnp_ResponseCode"]
+	switch {
+	case signed && (v["vnp_Command"] != "querydr" || v["vnp_TmnCode"] != p.terminal || v["vnp_TxnRef"] != pay.Reference),
+		!signed && v["vnp_TxnRef"] != "" && v["vnp_TxnRef"] != pay.Reference:
+		return nil, "", uncertain("the answer is about something else")
+	case callOf(rc) == callNotFound:
+		return v, codeNotFound, nil
+	case callOf(rc) == callConfig:
+		return nil, "", misconfigured(rc)
+	case rc != "00" || !signed:
+		return nil, "", uncertain(fmt.Sprintf("response code %q", rc))
+	case status != http.StatusOK:
+		return nil, "", uncertain(fmt.Sprintf("HTTP status %d with a success", status))
+	}
+	return v, rc, nil
+}
+
+// queryAnswer reads what a querydr says of a payment.
 func (p *provider) queryAnswer(pay providers.Payment, status int, body []byte) (providers.Notice, error) {
-	o, err := providers.ParseObject(body, maxAnswer)
+	v, rc, err := p.readQuery(pay, status, body)
 	if err != nil {
 		return providers.Notice{}, err
 	}
-	order := queryResponseOrder()
-	texts, err := o.Texts(append(slices.Clone(order), "vnp_SecureHash")...)
-	if err != nil {
-		return providers.Notice{}, err
+	if rc == codeNotFound {
+		return providers.Notice{Reference: pay.Reference, Outcome: providers.NotFound, Code: rc}, nil
 	}
-	v := map[string]string{}
-	for i, name := range order {
-		v[name] = texts[i]
-	}
-	signature, rc := texts[len(order)], v["vnp_ResponseCode"]
-	if rc == "" || len(rc) > 8 { // a text of any length would go into errors and records
-		return providers.Notice{}, fmt.Errorf("%w: no vnp_ResponseCode", providers.ErrMalformed)
-	}
-	uncertain := func(why string) (providers.Notice, error) {
-		return providers.Notice{}, fmt.Errorf("%w: %s", providers.ErrUncertain, why)
-	}
-	if signature == "" {
-		return aboutCall(pay, rc, v["vnp_TxnRef"])
-	}
-	if !verify(ordered(order, func(n string) string { return v[n] }), signature, p.secrets) {
-		return uncertain("the answer's signature is wrong")
-	}
-	if v["vnp_Command"] != "querydr" || v["vnp_TmnCode"] != p.terminal || v["vnp_TxnRef"] != pay.Reference {
-		return uncertain("the answer is about something else")
-	}
-	if rc != "00" {
-		return aboutCall(pay, rc, v["vnp_TxnRef"])
-	}
-	if status != 200 {
-		return uncertain(fmt.Sprintf("HTTP status %d with a success", status))
-	}
-	if v["vnp_TransactionType"] != "01" {
-		return uncertain("the answer describes a refund, not the payment")
+	if v["vnp_TransactionType"] != typePayment {
+		return providers.Notice{}, fmt.Errorf("%w: the answer describes a refund, not the payment", providers.ErrUncertain)
 	}
 	amount, err := readAmount(v["vnp_Amount"])
 	if err != nil || amount == 0 {
-		return uncertain("the answer's amount cannot be read")
+		return providers.Notice{}, fmt.Errorf("%w: the answer's amount cannot be read", providers.ErrUncertain)
 	}
 	outcome, reason := statusOf(v["vnp_TransactionStatus"])
 	return providers.Notice{
 		Reference: pay.Reference, Outcome: outcome, Code: v["vnp_TransactionStatus"], Reason: reason, Amount: amount,
 		Transaction: transaction(v["vnp_TransactionNo"]), PaidAt: readTime(v["vnp_PayDate"]),
 	}, nil
-}
-
-// aboutCall reads a code about the call itself. It moves no money whether signed or not: at most it says "not found", which
-// may let a payment expire that can still succeed later.
-func aboutCall(pay providers.Payment, rc, txnRef string) (providers.Notice, error) {
-	if txnRef != "" && txnRef != pay.Reference {
-		return providers.Notice{}, fmt.Errorf("%w: the answer is about something else", providers.ErrUncertain)
-	}
-	switch callOf(rc) {
-	case callNotFound:
-		return providers.Notice{Reference: pay.Reference, Outcome: providers.NotFound, Code: rc}, nil
-	case callConfig:
-		return providers.Notice{}, misconfigured(rc)
-	}
-	return providers.Notice{}, fmt.Errorf("%w: response code %q", providers.ErrUncertain, rc)
 }

@@ -32,6 +32,8 @@ type Deps struct {
 	Accounts *account.Store
 	Breakers *breaker.Group
 	Identity *identity.Store
+	// ApplyOverrides brings this process's breakers to what operators said last.
+	ApplyOverrides func(context.Context) error
 	// Reconciler is the morning after: settlements, matching, discrepancies.
 	Reconciler *reconciliation.Reconciler
 	// PageOf gives the checkout page of the order that a provider's reference belongs to, "" where it belongs to none.
@@ -106,6 +108,8 @@ func New(d Deps) (http.Handler, error) {
 	v1.POST("/webhook-endpoints/:id/replay", s.may(identity.WebhooksWrite), s.replayEndpoint)
 	s.mountMoney(v1)
 	v1.GET("/providers", s.may(identity.OrdersRead, identity.Operator, identity.Finance, identity.Admin), s.listProviders)
+	s.mountRefundLists(v1)
+	s.mountOperations(v1)
 	s.mountReconciliation(v1)
 	s.mountCounter(v1)
 	s.mountAdoption(v1)

@@ -22,8 +22,37 @@ type accountView struct {
 	MinAmount  vnd.Amount                     `json:"min_amount"`
 	MaxAmount  vnd.Amount                     `json:"max_amount"`
 	Operations map[providers.Operation]string `json:"operations"`
+	Circuits   []circuitView                  `json:"circuits"`
+	Until      *time.Time                     `json:"until,omitempty"` // when it may be available again, where that is known
 	Available  bool                           `json:"available"`
 	Reason     string                         `json:"reason,omitempty"`
+}
+
+// circuitView is how the calls of one operation fare, in the process that answers.
+type circuitView struct {
+	Operation   providers.Operation `json:"operation"`
+	State       string              `json:"state"`
+	Mode        string              `json:"mode"`             // automatic, or an operator's open or closed
+	Reason      string              `json:"reason,omitempty"` // the operator's
+	Since       time.Time           `json:"since"`
+	Failures    int                 `json:"failures"` // in a row
+	InFlight    int                 `json:"in_flight"`
+	Limit       int                 `json:"limit"`
+	NextProbeAt *time.Time          `json:"next_probe_at,omitempty"`
+}
+
+func viewCircuit(st breaker.State) circuitView {
+	v := circuitView{Operation: st.Operation, State: st.State, Mode: account.ModeAutomatic, Reason: st.Reason, Since: st.Since, Failures: st.Failures, InFlight: st.InFlight, Limit: st.Limit}
+	switch st.Mode {
+	case breaker.ForcedOpen:
+		v.Mode = account.ModeOpen
+	case breaker.ForcedClosed:
+		v.Mode = account.ModeClosed
+	}
+	if !st.NextProbe.IsZero() {
+		v.NextProbeAt = &st.NextProbe
+	}
+	return v
 }
 
 type methodView struct {
@@ -40,6 +69,7 @@ const (
 	reasonKind    = "kind_not_taken"
 	reasonAmount  = "amount_outside_limits"
 	reasonOtherly = "other_mode"
+	reasonClosed  = "maintenance"
 )
 
 // A business day is Asia/Ho_Chi_Minh, which has no daylight saving.
@@ -90,10 +120,18 @@ func (s *server) viewAccount(e *account.Entry, kind string, amount *vnd.Amount) 
 	if _, ok := e.Provider.(providers.Refunder); ok {
 		v.Operations[providers.OpRefund] = breaker.Closed
 	}
-	for op, st := range s.breakerStates(a.ID) {
-		v.Operations[op] = st.State
+	if _, ok := e.Provider.(providers.Canceller); ok {
+		v.Operations[providers.OpCancel] = breaker.Closed
 	}
-	v.Reason, _ = s.closedFor(a, e.Err)
+	v.Circuits = []circuitView{}
+	for _, st := range s.Breakers.Snapshot(a.ID) {
+		v.Operations[st.Operation] = st.State
+		v.Circuits = append(v.Circuits, viewCircuit(st))
+	}
+	var until time.Time
+	if v.Reason, until = s.closedFor(a, e.Err); !until.IsZero() {
+		v.Until = &until
+	}
 	switch {
 	case v.Reason != "":
 	case kind != "" && !a.Takes([]string{kind}):
@@ -113,7 +151,10 @@ func (s *server) closedFor(a *account.Account, broken error) (string, time.Time)
 	if !a.Valid(s.Now().In(vietnam).Format(time.DateOnly)) {
 		return reasonDay, time.Time{}
 	}
-	if st, ok := s.breakerStates(a.ID)[providers.OpCheckout]; ok && st.State == breaker.Open {
+	if until, yes := a.UnderMaintenance(s.Now()); yes {
+		return reasonClosed, until
+	}
+	if st, ok := s.breakerStates(a.ID)[providers.OpCheckout]; ok && !st.Passing {
 		return reasonOpen, st.NextProbe
 	}
 	return "", time.Time{}

@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"feegate/cmd/feegate/page"
@@ -103,6 +104,11 @@ func (p *Pages) render(w http.ResponseWriter, r *http.Request, problem string, s
 	default:
 		v.Base = "/pay/" + url.PathEscape(r.PathValue("token"))
 		v.fill(order, p.Now(), r.URL.Query().Has("again"))
+		if v.State == stateWaiting {
+			if err := v.drawCode(lang); err != nil {
+				p.Log.Error("the code on a checkout page", "error", err) // what to type stands there all the same
+			}
+		}
 		if err := p.name(r, &v); err != nil {
 			p.Log.Error("names on a checkout page", "error", err) // the codes stand there instead
 		}
@@ -144,22 +150,36 @@ func (p *Pages) ways(r *http.Request, c gateway.Caller, o *gateway.OrderView, la
 		return nil, err
 	}
 	t, out := speak(lang), make([]way, 0, len(all))
-	main := true
+	seen := map[string]int{}
 	for _, w := range all {
-		b := way{Account: w.AccountID, Provider: w.Provider}
+		b := way{Account: w.AccountID, Provider: w.Provider, Method: w.Method}
 		if until, down := p.Down(w.AccountID); down {
 			b.Why = t("way.closed")
 			if !until.IsZero() {
 				b.Why = t("way.down", max(1, int((time.Until(until)+time.Minute-1)/time.Minute)))
 			}
 		}
+		if w.ClosedUntil != nil {
+			b.Why = t("way.maintenance", page.Time(*w.ClosedUntil))
+		}
 		if w.Outside {
 			b.Why = t("way.outside", money(lang)(w.Min), money(lang)(w.Max))
 		}
-		if b.Why == "" {
-			b.Main, main = main, false
+		// Accounts with one title are one way to a payer: the first that works now.
+		if at, same := seen[w.Title]; same {
+			if out[at].Why != "" && b.Why == "" {
+				out[at] = b
+			}
+			continue
 		}
+		seen[w.Title] = len(out)
 		out = append(out, b)
+	}
+	for i := range out {
+		if out[i].Why == "" {
+			out[i].Main = true
+			break
+		}
 	}
 	return out, nil
 }
@@ -184,8 +204,9 @@ func (p *Pages) pay(w http.ResponseWriter, r *http.Request) {
 		p.render(w, r, "", http.StatusNotFound) // it says what is the matter
 		return
 	}
-	in := gateway.NewPayment{AccountID: r.PostForm.Get("account"), PayerIP: p.Visitors.Address(r), Despite: r.PostForm.Get("despite") == "yes", Locale: language(w, r)}
-	hash := sha256.Sum256([]byte(in.AccountID))
+	account, method, _ := strings.Cut(r.PostForm.Get("account"), "/")
+	in := gateway.NewPayment{AccountID: account, Method: method, PayerIP: p.Visitors.Address(r), Despite: r.PostForm.Get("despite") == "yes", Locale: language(w, r)}
+	hash := sha256.Sum256([]byte(in.AccountID + "/" + in.Method))
 	a, err := p.Gateway.StartPayment(r.Context(), caller, gateway.Key{Principal: "checkout", Method: http.MethodPost, Path: "/pay/" + order.ID,
 		Key: r.PostForm.Get("key"), BodyHash: hash[:]}, order.ID, in)
 	var started gateway.PaymentView
@@ -194,7 +215,7 @@ func (p *Pages) pay(w http.ResponseWriter, r *http.Request) {
 	}
 	if err == nil {
 		to := started.Address()
-		if to == "" { // whether the provider has it is not known yet: the page says so
+		if to == "" || started.Transfer() != nil { // what to transfer is shown here; or whether the provider has it is not known yet: the page says so
 			to = "/pay/" + url.PathEscape(r.PathValue("token"))
 		}
 		http.Redirect(w, r, to, http.StatusSeeOther)

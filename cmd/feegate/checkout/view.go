@@ -7,7 +7,9 @@ import (
 	"slices"
 	"time"
 
+	"feegate/cmd/feegate/page"
 	"feegate/gateway"
+	"feegate/providers"
 )
 
 // The states of the page: what a payer is told first.
@@ -45,11 +47,14 @@ type view struct {
 	ShowLongIn        int                  // seconds until then
 	Over              bool                 // its time has run out, and there is no word yet
 	App               template.URL         // opens the wallet's app
+	Transfer          *providers.TransferTo
+	Code              template.HTML // the code to scan
 }
 
 // way is one button.
 type way struct {
 	Account, Provider string
+	Method            string // to ask for
 	Why               string // why it cannot be pressed
 	Main              bool
 }
@@ -79,7 +84,7 @@ func (v *view) fill(o *gateway.OrderView, now time.Time, again bool) {
 		v.Over = !now.Before(*e)
 	}
 	if !v.Over {
-		v.App = app(v.Payment)
+		v.App, v.Transfer = app(v.Payment), v.Payment.Transfer()
 	}
 }
 
@@ -125,6 +130,19 @@ func (v *view) stateOf(o *gateway.OrderView, now time.Time) string {
 		return stateExpired
 	}
 	return stateDeclined
+}
+
+// drawCode draws the code that a bank's app scans, beside what a payer types who cannot scan it.
+func (v *view) drawCode(lang string) (err error) {
+	if v.Transfer == nil {
+		return nil
+	}
+	payload := v.Payment.QRPayload()
+	if payload == "" {
+		return nil
+	}
+	v.Code, err = page.QR(payload, speak(lang)("transfer.code", money(lang)(v.Transfer.Amount), v.Transfer.Content))
+	return err
 }
 
 // choosing: the page offers the ways to pay.

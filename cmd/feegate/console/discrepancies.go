@@ -128,7 +128,7 @@ func fitting(k *reconciliation.Case) []string {
 	switch k.Kind {
 	case "missing_at_gateway":
 		return append([]string{reconciliation.RecordPayment, reconciliation.AcceptMatch}, out...)
-	case "status_mismatch":
+	case "bank_unmatched", "status_mismatch":
 		return append([]string{reconciliation.RecordPayment}, out...)
 	}
 	return out

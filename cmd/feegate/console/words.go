@@ -38,7 +38,7 @@ var kinds = map[string]kindWords{
 	"statement_gap":       {"Thiếu sao kê", "Chưa có sao kê ngân hàng cho ngày này.", "Lấy sao kê và tải lên."},
 	"bank_short":          {"Ngân hàng nhận thiếu", "Tiền về ngân hàng ít hơn số nhà cung cấp quyết toán.", "Yêu cầu nhà cung cấp trả phần thiếu."},
 	"bank_over":           {"Ngân hàng nhận thừa", "Tiền về ngân hàng nhiều hơn số nhà cung cấp quyết toán.", "Hỏi nhà cung cấp về phần thừa."},
-	"bank_unmatched":      {"Sao kê chưa khớp", "Một dòng sao kê không thuộc khoản quyết toán nào.", "Xác định người chuyển."},
+	"bank_unmatched":      {"Tiền về chưa rõ của ai", "Tiền đã vào tài khoản nhưng không thuộc khoản quyết toán nào, hoặc nội dung chuyển khoản thiếu mã hay sai mã.", "So nội dung với các mã QR đã mở gần đây, ghi nhận cho đúng hồ sơ, hoặc hoàn lại."},
 }
 
 var actions = map[string]string{
@@ -95,7 +95,7 @@ var reasons = map[string]string{"payer_cancelled": "người nộp hủy", "insu
 var evidenceWords = map[string]string{"confirmed": "đã khớp tệp đối soát", "provisional": "chờ đối soát", "disputed": "đang lệch", "reversed": "bị thu hồi", "none": "chưa có chứng cứ",
 	"overdue": "quá hạn đối soát"}
 
-var brands = map[string]string{"vnpay": "VNPAY", "momo": "MoMo"}
+var brands = map[string]string{"vnpay": "VNPAY", "momo": "MoMo", "zalopay": "ZaloPay", "payos": "payOS", "sepay": "VietQR (SePay)", "casso": "VietQR (Casso)", "vietqr": "VietQR", "dvcqg": "Cổng DVCQG"}
 
 var channels = map[string]string{"portal_checkout": "Trang nộp tiền", "officer_proxy": "Cán bộ nộp thay", "treasury_epay": "Cổng DVCQG", "qr_counter_self": "QR tại quầy", "counter": "Tại quầy"}
 

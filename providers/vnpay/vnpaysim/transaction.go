@@ -99,7 +99,7 @@ func reply(rw http.ResponseWriter, a sim.Account, order string, answer map[strin
 // query is querydr (vnpay.md §5).
 //
 // Which row it tells where a payment has refunds, the notes leave open. Here: vnp_TransactionNo names the row when it is
-// given and known; without it a refund under way is told, else the payment.
+// given and known; without it the newest is told, which is the last refund's where there is one.
 func (s server) query(rw http.ResponseWriter, a sim.Account, body map[string]string) {
 	if !same(body["vnp_SecureHash"], mac(a.Credentials["hash_secret"], piped(queryRequest, body))) {
 		s.refuse(rw, body, "97", "Invalid checksum")
@@ -115,7 +115,7 @@ func (s server) query(rw http.ResponseWriter, a sim.Account, body map[string]str
 	default:
 		answer["vnp_ResponseCode"], answer["vnp_Message"] = "00", "QueryDR Success"
 		answer["vnp_OrderInfo"], answer["vnp_BankCode"] = p.Wire["vnp_OrderInfo"], bank(p)
-		row := slices.IndexFunc(p.Refunds, func(r sim.Refund) bool { return r.State == sim.Pending })
+		row := len(p.Refunds) - 1
 		if no := body["vnp_TransactionNo"]; no == p.Transaction {
 			row = -1
 		} else if i := slices.IndexFunc(p.Refunds, func(r sim.Refund) bool { return r.Transaction == no }); i >= 0 {

@@ -380,6 +380,7 @@ func TestRefunds(t *testing.T) {
 		t.Errorf("not paid: %v", a)
 	}
 	w.control("payments/REF1", `{"outcome":"succeed"}`)
+	number := w.query("REF1", "")["vnp_TransactionNo"]
 	a := refund("r2", "03", "5000000")
 	if a["vnp_ResponseCode"] != "00" || a["vnp_TransactionStatus"] != "05" || a["vnp_TransactionNo"] == "" {
 		t.Fatalf("accepted: %v", a)
@@ -387,7 +388,10 @@ func TestRefunds(t *testing.T) {
 	if q := w.query("REF1", a["vnp_TransactionNo"]); q["vnp_TransactionType"] != "03" || q["vnp_TransactionStatus"] != "00" || q["vnp_Amount"] != "5000000" {
 		t.Errorf("the refund's row: %v", q)
 	}
-	if q := w.query("REF1", ""); q["vnp_TransactionType"] != "01" || q["vnp_TransactionStatus"] != "00" {
+	if q := w.query("REF1", ""); q["vnp_TransactionType"] != "03" || q["vnp_TransactionNo"] != a["vnp_TransactionNo"] {
+		t.Errorf("the newest row: %v", q)
+	}
+	if q := w.query("REF1", number); q["vnp_TransactionType"] != "01" || q["vnp_TransactionStatus"] != "00" {
 		t.Errorf("the payment's row: %v", q)
 	}
 	if again := refund("r2", "03", "5000000"); again["vnp_ResponseCode"] != "94" {

@@ -1,0 +1,197 @@
+package api
+
+import (
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/gin-gonic/gin"
+
+	"feegate/gateway"
+	"feegate/gateway/account"
+	"feegate/gateway/identity"
+	"feegate/providers"
+)
+
+// mountOperations are what an operator does when a provider is in trouble.
+func (s *server) mountOperations(v1 *gin.RouterGroup) {
+	read := []identity.Role{identity.Operator, identity.Finance, identity.Admin}
+	v1.GET("/providers/:id/overrides", s.may("", read...), s.listOverrides)
+	v1.POST("/providers/:id/overrides", s.may("", identity.Operator), s.override)
+	v1.GET("/providers/:id/maintenance", s.may("", read...), s.listMaintenance)
+	v1.POST("/providers/:id/maintenance", s.may("", identity.Operator), s.announceMaintenance)
+	v1.POST("/providers/:id/maintenance/:window/end", s.may("", identity.Operator), s.endMaintenance)
+}
+
+// ownAccount is the account of the address, where the person may work on its agency; others do not exist.
+func (s *server) ownAccount(c *gin.Context) (*account.Entry, error) {
+	none := &gateway.Problem{Name: gateway.ProblemNotFound, Detail: "there is no such account"}
+	name := c.Param("id")
+	if !accountID.MatchString(name) {
+		return nil, none
+	}
+	e, err := s.Accounts.Get(c.Request.Context(), name)
+	who := caller(c)
+	switch {
+	case errors.Is(err, account.ErrNoAccount):
+		return nil, none
+	case err != nil:
+		return nil, err
+	case len(who.Agencies) > 0 && !slices.Contains(who.Agencies, e.Account.AgencyCode):
+		return nil, none
+	}
+	return e, nil
+}
+
+// maxWindow is how long maintenance may be announced for at once; longer than that, an account's validity ends.
+const maxWindow = 30 * 24 * time.Hour
+
+func reason(p *gateway.Problem, text string) string {
+	text = strings.TrimSpace(text)
+	if n := utf8.RuneCountInString(text); n < 1 || n > 500 || strings.ContainsFunc(text, unicode.IsControl) {
+		p.Fields = append(p.Fields, gateway.FieldError{Field: "reason", Detail: "must say why, in 1 to 500 characters on one line"})
+	}
+	return text
+}
+
+func (s *server) listOverrides(c *gin.Context) {
+	e, err := s.ownAccount(c)
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	items, err := s.Accounts.Overrides(c.Request.Context(), e.Account.ID)
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	c.JSON(http.StatusOK, gin.H{"items": items, "next": nil})
+}
+
+// override switches an operation off or on by hand, or lets the breaker decide again.
+func (s *server) override(c *gin.Context) {
+	e, err := s.ownAccount(c)
+	var in struct {
+		Operation string `json:"operation"`
+		Mode      string `json:"mode"`
+		Reason    string `json:"reason"`
+	}
+	if err == nil {
+		_, err = readJSON(c, &in)
+	}
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	p := &gateway.Problem{Name: gateway.ProblemInvalid}
+	operations := []string{string(providers.OpCheckout), string(providers.OpLookup), string(providers.OpRefund), string(providers.OpCancel)}
+	if !slices.Contains(operations, in.Operation) {
+		p.Fields = append(p.Fields, gateway.FieldError{Field: "operation", Detail: "must be one of " + strings.Join(operations, ", ")})
+	}
+	if modes := []string{account.ModeOpen, account.ModeClosed, account.ModeAutomatic}; !slices.Contains(modes, in.Mode) {
+		p.Fields = append(p.Fields, gateway.FieldError{Field: "mode", Detail: "must be one of " + strings.Join(modes, ", ")})
+	}
+	in.Reason = reason(p, in.Reason)
+	if len(p.Fields) > 0 {
+		s.refuse(c, p)
+		return
+	}
+	o := account.Override{AccountID: e.Account.ID, Operation: in.Operation, Mode: in.Mode, Reason: in.Reason, By: principal(c).ID, RecordedAt: s.Now()}
+	if err = s.Accounts.Override(c.Request.Context(), o); err == nil {
+		err = s.Identity.Audit(c.Request.Context(), nil, actor(c), "provider.override", o.AccountID, map[string]any{"operation": o.Operation, "mode": o.Mode, "reason": o.Reason})
+	}
+	if err == nil { // this process at once, the others within seconds
+		err = s.ApplyOverrides(c.Request.Context())
+	}
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	c.JSON(http.StatusCreated, o)
+}
+
+func (s *server) listMaintenance(c *gin.Context) {
+	e, err := s.ownAccount(c)
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	items, err := s.Accounts.WindowsOf(c.Request.Context(), e.Account.ID)
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	c.JSON(http.StatusOK, gin.H{"items": items, "next": nil})
+}
+
+// announceMaintenance tells beforehand when an account cannot be paid into.
+func (s *server) announceMaintenance(c *gin.Context) {
+	e, err := s.ownAccount(c)
+	var in struct {
+		From   *time.Time `json:"from"`
+		To     *time.Time `json:"to"`
+		Reason string     `json:"reason"`
+	}
+	if err == nil {
+		_, err = readJSON(c, &in)
+	}
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	p, now := &gateway.Problem{Name: gateway.ProblemInvalid}, s.Now()
+	switch {
+	case in.To == nil:
+		p.Fields = append(p.Fields, gateway.FieldError{Field: "to", Detail: "is missing"})
+	case !in.To.After(now):
+		p.Fields = append(p.Fields, gateway.FieldError{Field: "to", Detail: "is over already"})
+	case in.From != nil && !in.To.After(*in.From):
+		p.Fields = append(p.Fields, gateway.FieldError{Field: "to", Detail: "must be after from"})
+	}
+	if in.From == nil {
+		in.From = &now
+	}
+	if in.To != nil && in.To.Sub(*in.From) > maxWindow {
+		p.Fields = append(p.Fields, gateway.FieldError{Field: "to", Detail: "at most 30 days after from"})
+	}
+	in.Reason = reason(p, in.Reason)
+	if len(p.Fields) > 0 {
+		s.refuse(c, p)
+		return
+	}
+	w := account.Window{ID: "mnt_" + strings.ToLower(rand.Text()), AccountID: e.Account.ID, From: *in.From, To: *in.To, Reason: in.Reason, By: principal(c).ID, RecordedAt: now}
+	if err = s.Accounts.Announce(c.Request.Context(), w); err == nil {
+		err = s.Identity.Audit(c.Request.Context(), nil, actor(c), "provider.maintenance", w.AccountID, map[string]any{"id": w.ID, "from": w.From, "to": w.To, "reason": w.Reason})
+	}
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	c.JSON(http.StatusCreated, w)
+}
+
+func (s *server) endMaintenance(c *gin.Context) {
+	e, err := s.ownAccount(c)
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	id := c.Param("window")
+	ended, err := s.Accounts.EndWindow(c.Request.Context(), e.Account.ID, id, principal(c).ID, s.Now())
+	if err == nil && !ended {
+		err = &gateway.Problem{Name: gateway.ProblemNotFound, Detail: "there is no such maintenance that is not over"}
+	}
+	if err == nil {
+		err = s.Identity.Audit(c.Request.Context(), nil, actor(c), "provider.maintenance.ended", e.Account.ID, map[string]any{"id": id})
+	}
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	c.Status(http.StatusNoContent)
+}

@@ -1,0 +1,148 @@
+package gateway
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+
+	"feegate/providers"
+)
+
+// lockBankAccount lets the transfers of one bank account be judged one after the other: two sources tell of the same one at the
+// same moment, and without the bank's reference only a look at what is there says that they do.
+func lockBankAccount(ctx context.Context, tx *sqlx.Tx, account string) error {
+	if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('bank account ' || $1, 0))`, account); err != nil {
+		return fmt.Errorf("locking a bank account: %w", err)
+	}
+	return nil
+}
+
+// knownMovement is a transfer that is recorded already, and the payment that has its money.
+type knownMovement struct {
+	transferRow
+	PaymentID *string `db:"payment_id"`
+}
+
+const transferColumns = `t.id, t.bank_account, t.account_id, t.direction, t.amount, t.bank_reference, t.reference, t.ambiguous, t.wrong_account,
+	t.payer_kind, t.payer_bank, t.payer_masked, t.at, t.recorded_at`
+
+// knownTransfer finds the movement that a source tells of, among what was told before: by the source's own id, by the bank's
+// reference, or, where one of the two has none, by amount, content and time, as told by another source. told: this source has told it.
+func knownTransfer(ctx context.Context, tx *sqlx.Tx, t *transferRow, sourceID string) (known *knownMovement, told bool, err error) {
+	var found struct {
+		knownMovement
+		Told bool `db:"told"`
+	}
+	err = tx.GetContext(ctx, &found, `WITH own AS (SELECT transfer_id FROM bank_transfer_sources WHERE account_id = $1 AND source_id = $2),
+		same AS (SELECT transfer_id, 1 AS rank FROM own
+			UNION ALL SELECT id, 2 FROM bank_transfers WHERE $4 <> '' AND bank_account = $3 AND bank_reference = $4 AND direction = $5 AND amount = $6
+			UNION ALL (SELECT b.id, 3 FROM bank_transfers b WHERE (b.bank_reference = '' OR $4 = '') AND b.bank_account = $3 AND b.direction = $5 AND b.amount = $6
+				AND b.at BETWEEN $7 AND $8 AND b.content_digest = $9::text::bytea
+				AND NOT EXISTS (SELECT FROM bank_transfer_sources s JOIN merchant_accounts a ON a.id = s.account_id JOIN merchant_accounts me ON me.id = $1
+					WHERE s.transfer_id = b.id AND a.provider = me.provider) ORDER BY b.at, b.id LIMIT 1))
+		SELECT `+transferColumns+`, p.id AS payment_id, EXISTS (SELECT FROM own) AS told
+		FROM same JOIN bank_transfers t ON t.id = same.transfer_id LEFT JOIN payments p ON p.transfer_id = t.id ORDER BY rank LIMIT 1`,
+		t.AccountID, sourceID, t.BankAccount, t.BankReference, t.Direction, t.Amount, t.At.Add(-alikeWithin), t.At.Add(alikeWithin), t.ContentDigest)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("finding a transfer told before: %w", err)
+	}
+	return &found.knownMovement, found.Told, nil
+}
+
+// accountOfTransfer is the account whose payment has a transfer's reference, "" where none has.
+func accountOfTransfer(ctx context.Context, tx *sqlx.Tx, reference string) (string, error) {
+	var id string
+	err := tx.GetContext(ctx, &id, `SELECT account_id FROM payments WHERE provider_reference = $1 AND by_transfer AND order_id IS NOT NULL`, reference)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("finding the payment of a transfer: %w", err)
+	}
+	return id, nil
+}
+
+// transferOf is the transfer whose money a payment has, "" where none is known.
+func transferOf(ctx context.Context, tx *sqlx.Tx, paymentID string) (string, error) {
+	var id string
+	if err := tx.GetContext(ctx, &id, `SELECT coalesce(transfer_id, '') FROM payments WHERE id = $1`, paymentID); err != nil {
+		return "", fmt.Errorf("reading the transfer of %s: %w", paymentID, err)
+	}
+	return id, nil
+}
+
+// refundOfDebit is the word for the refund that a debit names, where its amount is the refund's; nil where none is named.
+func refundOfDebit(ctx context.Context, tx *sqlx.Tx, t *transferRow) (*RefundWord, error) {
+	var r refundRow
+	err := tx.GetContext(ctx, &r, `SELECT `+orderOrNone(refundColumns)+` FROM refunds WHERE provider_reference = $1 AND manual AND amount = $2 AND status IN ('submitted', 'failed')`, t.Reference, t.Amount)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("finding the refund of a debit: %w", err)
+	}
+	return &RefundWord{AccountID: deref(r.AccountID), Reference: r.ProviderReference, Source: SourceCallback,
+		Notice: providers.RefundNotice{Outcome: providers.Succeeded, Transaction: or(t.BankReference, t.ID), At: t.At}}, nil
+}
+
+// claimCursor takes the turn to read an account's list, if its last reading is long enough ago.
+func (g *Gateway) claimCursor(ctx context.Context, accountID string, every time.Duration) (cursor string, mine bool, err error) {
+	now := g.now()
+	err = g.db.GetContext(ctx, &cursor, `INSERT INTO account_cursors AS c (account_id, asked_at) VALUES ($1, $2)
+		ON CONFLICT (account_id) DO UPDATE SET asked_at = $2 WHERE c.asked_at <= $3 RETURNING cursor`, accountID, now, now.Add(-every))
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", false, nil
+	}
+	if err != nil {
+		return "", false, fmt.Errorf("taking the turn to read transfers: %w", err)
+	}
+	return cursor, true, nil
+}
+
+// moveCursor notes how far a list was read, unless somebody has read on meanwhile.
+func (g *Gateway) moveCursor(ctx context.Context, accountID, from, to string) error {
+	if to == from {
+		return nil
+	}
+	if _, err := g.db.ExecContext(ctx, `UPDATE account_cursors SET cursor = $3 WHERE account_id = $1 AND cursor = $2`, accountID, from, to); err != nil {
+		return fmt.Errorf("noting how far transfers were read: %w", err)
+	}
+	return nil
+}
+
+// transferByID reads a transfer and the payment that has its money.
+func transferByID(ctx context.Context, tx *sqlx.Tx, id string) (*knownMovement, error) {
+	var t knownMovement
+	if err := tx.GetContext(ctx, &t, `SELECT `+transferColumns+`, p.id AS payment_id FROM bank_transfers t LEFT JOIN payments p ON p.transfer_id = t.id WHERE t.id = $1`, id); err != nil {
+		return nil, fmt.Errorf("reading transfer %s: %w", id, err)
+	}
+	return &t, nil
+}
+
+// readTransfer reads a transfer with who told of it and what it may be for; its content comes sealed.
+func (g *Gateway) readTransfer(ctx context.Context, id string) (*TransferView, []byte, error) {
+	v := &TransferView{ToldBy: []string{}, Suggestions: []Suggestion{}}
+	var sealed []byte
+	err := g.db.QueryRowContext(ctx, `SELECT id, bank_account, amount, bank_reference, reference, ambiguous, wrong_account, payer_masked, at, recorded_at, content_sealed,
+		ARRAY(SELECT account_id FROM bank_transfer_sources s WHERE s.transfer_id = t.id ORDER BY recorded_at, account_id) FROM bank_transfers t WHERE id = $1`, id).
+		Scan(&v.ID, &v.BankAccount, &v.Amount, &v.BankReference, &v.Reference, &v.Ambiguous, &v.WrongAccount, &v.PayerMasked, &v.At, &v.RecordedAt, &sealed, pq.Array(&v.ToldBy))
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading transfer %s: %w", id, err)
+	}
+	if err := g.db.SelectContext(ctx, &v.Suggestions, `SELECT o.id AS order_id, o.dossier_code, p.id AS payment_id, p.provider_reference AS reference, o.amount - o.paid_amount AS amount, p.created_at AS shown_at
+		FROM bank_transfers t JOIN merchant_accounts own ON own.id = t.account_id JOIN merchant_accounts a ON a.agency_code = own.agency_code
+		JOIN payments p ON p.account_id = a.id AND p.by_transfer AND p.status IN ('pending', 'expired') AND p.created_at BETWEEN t.at - interval '3 days' AND t.recorded_at
+		JOIN orders o ON o.id = p.order_id AND o.status IN ('open', 'expired') AND o.amount - o.paid_amount = t.amount
+		WHERE t.id = $1 AND NOT t.wrong_account ORDER BY p.created_at DESC LIMIT 10`, id); err != nil {
+		return nil, nil, fmt.Errorf("finding what transfer %s may be for: %w", id, err)
+	}
+	return v, sealed, nil
+}
