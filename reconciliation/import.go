@@ -279,7 +279,8 @@ func (in *reading) take(l providers.SettlementLine) {
 	if !l.Success {
 		in.finding(l.Line, "status", "its status is "+l.Status+", no money moved")
 	}
-	if l.PaidTo != "" && in.paidTo != "" && l.PaidTo != in.paidTo {
+	misdirected := l.Success && l.PaidTo != "" && in.paidTo != "" && l.PaidTo != in.paidTo
+	if misdirected {
 		in.finding(l.Line, "wrong_account", "it was paid into an account that is not this account's beneficiary")
 	}
 	in.imp.Lines++
@@ -291,7 +292,7 @@ func (in *reading) take(l providers.SettlementLine) {
 	in.imp.Fee += l.Fee
 	in.imp.Net += l.Net
 	in.rows = append(in.rows, stagedRow{ImportID: in.id, LineNo: int64(l.Line), Type: string(l.Type), Reference: l.Reference, Transaction: l.Transaction,
-		Original: l.Original, Amount: l.Amount, Fee: l.Fee, Net: l.Net, At: l.Time, OwnDate: l.Date, RowStatus: l.Status, Success: l.Success, Key: l.Key})
+		Original: l.Original, Amount: l.Amount, Fee: l.Fee, Net: l.Net, At: l.Time, OwnDate: l.Date, RowStatus: l.Status, Success: l.Success, Misdirected: misdirected, Key: l.Key})
 }
 
 // finish checks what only the whole file can tell.

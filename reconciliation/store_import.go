@@ -26,6 +26,7 @@ type stagedRow struct {
 	Net                              vnd.Signed
 	At                               time.Time
 	OwnDate, RowStatus               string
+	Misdirected                      bool // paid into an account that is not the beneficiary
 	Success                          bool
 	Key                              string
 }
@@ -70,14 +71,14 @@ func (r *Reconciler) stage(ctx context.Context, in *reading) error {
 	}
 	defer tx.Rollback() // after a commit it does nothing
 	stmt, err := tx.PrepareContext(ctx, `COPY settlement_staging (import_id, line_no, type, reference, transaction, original, amount, fee, net, at, own_date,
-		row_status, success, key) FROM STDIN`)
+		row_status, success, key, misdirected) FROM STDIN`)
 	if err != nil {
 		return fmt.Errorf("staging: %w", err)
 	}
 	for i := range in.rows {
 		s := &in.rows[i]
 		if _, err := stmt.ExecContext(ctx, s.ImportID, s.LineNo, s.Type, s.Reference, s.Transaction, s.Original, s.Amount, s.Fee, s.Net,
-			s.At.Format(time.RFC3339Nano), s.OwnDate, s.RowStatus, s.Success, s.Key); err != nil {
+			s.At.Format(time.RFC3339Nano), s.OwnDate, s.RowStatus, s.Success, s.Key, s.Misdirected); err != nil {
 			return fmt.Errorf("staging line %d: %w", s.LineNo, err)
 		}
 	}
@@ -167,8 +168,8 @@ func insertImport(ctx context.Context, tx *sqlx.Tx, in *reading) error {
 		return fmt.Errorf("importing: %w", err)
 	}
 	added, err := tx.ExecContext(ctx, staged+`INSERT INTO settlement_lines (import_id, account_id, date, line_no, type, reference, transaction, original,
-			amount, fee, net, at, own_date, row_status, success, key, occurrence)
-		SELECT import_id, $2, $3, line_no, type, reference, transaction, original, amount, fee, net, at, own_date, row_status, success, key, occurrence
+			amount, fee, net, at, own_date, row_status, success, misdirected, key, occurrence)
+		SELECT import_id, $2, $3, line_no, type, reference, transaction, original, amount, fee, net, at, own_date, row_status, success, misdirected, key, occurrence
 		FROM s WHERE NOT EXISTS (SELECT FROM settlement_lines l WHERE l.account_id = $2 AND l.date = $3 AND l.key = s.key
 			AND l.occurrence = s.occurrence AND l.superseded_at IS NULL) ORDER BY line_no`, i.ID, i.AccountID, i.Date)
 	if err != nil {
@@ -240,8 +241,8 @@ func conflicts(ctx context.Context, tx *sqlx.Tx, in *reading) error {
 	if err := tx.SelectContext(ctx, &found, staged+`SELECT l.import_id, l.reference || ' ' || l.transaction AS key, s.key IS NULL AS gone, count(*) OVER () AS count
 		FROM settlement_lines l LEFT JOIN s USING (key, occurrence)
 		WHERE l.account_id = $2 AND l.date = $3 AND l.superseded_at IS NULL AND (s.key IS NULL
-		OR (l.type, l.amount, l.fee, l.net, l.success, l.row_status, l.reference, l.transaction, l.original, l.at, l.own_date)
-		IS DISTINCT FROM (s.type, s.amount, s.fee, s.net, s.success, s.row_status, s.reference, s.transaction, s.original, s.at, s.own_date))
+		OR (l.type, l.amount, l.fee, l.net, l.success, l.misdirected, l.row_status, l.reference, l.transaction, l.original, l.at, l.own_date)
+		IS DISTINCT FROM (s.type, s.amount, s.fee, s.net, s.success, s.misdirected, s.row_status, s.reference, s.transaction, s.original, s.at, s.own_date))
 		ORDER BY l.line_no LIMIT 100`, in.id, in.f.AccountID, in.f.Date); err != nil {
 		return fmt.Errorf("comparing with the day's earlier files: %w", err)
 	}

@@ -39,7 +39,7 @@ const gross = `(CASE l.type WHEN 'payment' THEN l.amount ELSE -l.amount END)::bi
 const workingSet = `
 CREATE TEMP TABLE day_scope (account_id text, date date) ON COMMIT DROP;
 CREATE TEMP TABLE day_lines (id bigint, account_id text, date date, own_date date, type text, key text, occurrence int, amount bigint, fee bigint,
-	net bigint, gross bigint, live boolean, item_id text) ON COMMIT DROP;
+	net bigint, gross bigint, live boolean, misdirected boolean, item_id text) ON COMMIT DROP;
 CREATE TEMP TABLE day_items (id text, type text, account_id text, provider text, reference text, transaction text, status text, done boolean, gross bigint, day date,
 	by_line boolean) ON COMMIT DROP;
 CREATE TEMP TABLE day_ties (line_id bigint, account_id text, date date, key text, gross bigint, frozen boolean, item_id text, rule text, rank int) ON COMMIT DROP;
@@ -53,7 +53,7 @@ CREATE INDEX ON day_wanted (line_id);
 CREATE INDEX ON day_found (account_id, date, kind, subject)`
 
 const fillLines = `INSERT INTO day_lines SELECT l.id, l.account_id, l.date, l.own_date, l.type, l.key, l.occurrence, l.amount, l.fee, l.net, ` + gross + `,
-	l.success AND l.superseded_at IS NULL, ` + speaksOf + ` FROM day_scope s JOIN settlement_lines l USING (account_id, date)`
+	l.success AND l.superseded_at IS NULL, l.misdirected, ` + speaksOf + ` FROM day_scope s JOIN settlement_lines l USING (account_id, date)`
 
 const fillItems = `WITH ids AS (SELECT item_id AS id FROM day_lines WHERE item_id IS NOT NULL
 		UNION SELECT coalesce(m.payment_id, m.refund_id) FROM day_lines l JOIN matches m ON m.line_id = l.id

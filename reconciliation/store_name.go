@@ -16,6 +16,7 @@ import (
 //	line   besides the one that settles   −line   duplicate_line, missing_at_gateway, wrong_account
 //	line   of what did not succeed here   −line   status_mismatch, reversal, refund_unmatched
 //	line   that settles another day's     −ours   late (on the line's day), and amount_mismatch for the rest
+//	line   paid into another bank account than the agency's: wrong_account, without effect on this side
 //	line   that settles another account's −ours   wrong_account, and amount_mismatch for the rest
 //	line   that settles another amount    ours − line   amount_mismatch
 //	ours   settled on another day         +ours   late (on the payment's day)
@@ -41,6 +42,7 @@ found AS (
 		subject, amount, -gross AS effect, CASE WHEN again OR (rank > 1 AND ours_at <> account_id) THEN net ELSE 0 END AS bank_effect, type, item_id, id AS line_id
 		FROM l WHERE rank IS DISTINCT FROM 1
 	UNION ALL SELECT account_id, date, 'wrong_account', subject, amount, CASE WHEN done THEN -ours ELSE -gross END, net, type, item_id, id FROM l WHERE rank = 1 AND ours_at <> account_id
+	UNION ALL SELECT account_id, date, 'wrong_account', subject, amount, 0, net, type, item_id, id FROM l WHERE rank = 1 AND ours_at = account_id AND misdirected
 	UNION ALL SELECT account_id, date, CASE WHEN type = 'refund' THEN 'refund_unmatched' WHEN ours_status = 'reversed' THEN 'reversal' ELSE 'status_mismatch' END,
 		subject, amount, -gross, 0, type, item_id, id FROM l WHERE rank = 1 AND ours_at = account_id AND NOT done
 	UNION ALL SELECT account_id, date, 'late', subject, amount, -ours, 0, type, item_id, id FROM l WHERE rank = 1 AND ours_at = account_id AND done AND ours_on <> date

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"feegate/gateway/account"
+	"feegate/gateway/identity"
 	"feegate/providers/sim"
 	"feegate/reconciliation"
 )
@@ -186,5 +187,17 @@ func TestTheNationalPortalsFileSettlesAndNamesAWrongAccount(t *testing.T) {
 	}
 	if n := s.count(`SELECT count(*) FROM matches WHERE payment_id = $1 AND ended_at IS NULL`, payment); n != 1 {
 		t.Errorf("%d matches", n)
+	}
+	// The corrected file says that it went elsewhere: a difference that somebody has to see to, and no proof while it is open.
+	first := s.one(`SELECT id FROM imports WHERE status = 'visible'`)
+	if _, err := r.Settlement(t.Context(), reconciliation.File{AccountID: "acc_dvcqg", Date: day, By: "usr_1", Body: strings.NewReader(wrong), Replaces: first}); err != nil {
+		t.Fatal(err)
+	}
+	mai := s.person("mai", []identity.Role{identity.Finance})
+	if items := s.list(mai, "kind=wrong_account&status=open"); len(items) != 1 || items[0]["payment_id"] != payment || items[0]["effect"] != 0.0 {
+		t.Errorf("%v", items)
+	}
+	if v := s.ok(s.call(http.MethodGet, "/v1/payments/"+payment, "", nil), 200); v["evidence"] != "disputed" {
+		t.Errorf("its evidence is %v", v["evidence"])
 	}
 }
