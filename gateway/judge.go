@@ -21,7 +21,7 @@ const (
 
 // authoritative: the provider was asked, or has settled.
 func (s Source) authoritative() bool {
-	return s == SourceLookup || s == SourceSettlement || s == SourcePerson
+	return s == SourceLookup || s == SourceSettlement || s == SourcePerson || s == SourceStatement
 }
 
 // Stored is what the judge needs to know of a payment and its order.

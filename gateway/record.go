@@ -25,7 +25,8 @@ type Word struct {
 	Raw       []byte     // the message as received, for callbacks and returns: kept sealed
 	Lookup    *lookupRow // for look-ups: the row that records the asking
 
-	payer *payerEvidence // of the notice, digested
+	payer    *payerEvidence // of the notice, digested
+	transfer *string        // set: wants to know which bank transfer it was
 }
 
 // Record is the one door: every callback, return, look-up and settlement that speaks of a payment comes through here, and

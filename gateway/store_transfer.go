@@ -32,8 +32,9 @@ const transferColumns = `t.id, t.bank_account, t.account_id, t.direction, t.amou
 	t.payer_kind, t.payer_bank, t.payer_masked, t.at, t.recorded_at`
 
 // knownTransfer finds the movement that a source tells of, among what was told before: by the source's own id, by the bank's
-// reference, or, where one of the two has none, by amount, content and time, as told by another source. told: this source has told it.
-func knownTransfer(ctx context.Context, tx *sqlx.Tx, t *transferRow, sourceID string) (known *knownMovement, told bool, err error) {
+// reference, or, where one of the two has none, by amount, content and time, as told by another source (the bank's statement is one
+// beside every notifier). told: this source has told it.
+func knownTransfer(ctx context.Context, tx *sqlx.Tx, t *transferRow, sourceID string, within time.Duration, statement bool) (known *knownMovement, told bool, err error) {
 	var found struct {
 		knownMovement
 		Told bool `db:"told"`
@@ -44,10 +45,10 @@ func knownTransfer(ctx context.Context, tx *sqlx.Tx, t *transferRow, sourceID st
 			UNION ALL (SELECT b.id, 3 FROM bank_transfers b WHERE (b.bank_reference = '' OR $4 = '') AND b.bank_account = $3 AND b.direction = $5 AND b.amount = $6
 				AND b.at BETWEEN $7 AND $8 AND b.content_digest = $9::text::bytea
 				AND NOT EXISTS (SELECT FROM bank_transfer_sources s JOIN merchant_accounts a ON a.id = s.account_id JOIN merchant_accounts me ON me.id = $1
-					WHERE s.transfer_id = b.id AND a.provider = me.provider) ORDER BY b.at, b.id LIMIT 1))
+					WHERE s.transfer_id = b.id AND a.provider = me.provider AND (s.told_by = 'statement') = $10) ORDER BY b.at, b.id LIMIT 1))
 		SELECT `+transferColumns+`, p.id AS payment_id, EXISTS (SELECT FROM own) AS told
 		FROM same JOIN bank_transfers t ON t.id = same.transfer_id LEFT JOIN payments p ON p.transfer_id = t.id ORDER BY rank LIMIT 1`,
-		t.AccountID, sourceID, t.BankAccount, t.BankReference, t.Direction, t.Amount, t.At.Add(-alikeWithin), t.At.Add(alikeWithin), t.ContentDigest)
+		t.AccountID, sourceID, t.BankAccount, t.BankReference, t.Direction, t.Amount, t.At.Add(-within), t.At.Add(within), t.ContentDigest, statement)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, false, nil
 	}

@@ -63,7 +63,11 @@ func (g *Gateway) takeTransfer(ctx context.Context, tx *sqlx.Tx, w Word) (provid
 	if err := lockBankAccount(ctx, tx, t.BankAccount); err != nil {
 		return "", nil, err
 	}
-	known, told, err := knownTransfer(ctx, tx, t, w.Notice.Transfer.ID)
+	within := alikeWithin
+	if w.Notice.Transfer.DayOnly {
+		within = 12 * time.Hour
+	}
+	known, told, err := knownTransfer(ctx, tx, t, w.Notice.Transfer.ID, within, w.Source == SourceStatement)
 	if err != nil {
 		return "", nil, err
 	}
@@ -77,9 +81,15 @@ func (g *Gateway) takeTransfer(ctx context.Context, tx *sqlx.Tx, w Word) (provid
 	} else {
 		e.transfers = append(e.transfers, *t)
 	}
+	if w.transfer != nil {
+		*w.transfer = t.ID
+	}
 	if !told {
 		by := "callback"
-		if w.Source.authoritative() {
+		switch {
+		case w.Source == SourceStatement:
+			by = "statement"
+		case w.Source.authoritative():
 			by = "lookup"
 		}
 		e.tellings = append(e.tellings, tellingRow{w.AccountID, w.Notice.Transfer.ID, t.ID, by, g.now()})

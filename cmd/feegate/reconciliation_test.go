@@ -19,6 +19,11 @@ const day = "2026-03-10"
 // upload sends a settlement file as multipart, the parts in the order given: name, value, name, value; "file" is the file.
 func (s *street) upload(token, query string, parts ...string) reply {
 	s.t.Helper()
+	return s.uploadTo(token, "/v1/settlements"+query, parts...)
+}
+
+func (s *street) uploadTo(token, path string, parts ...string) reply {
+	s.t.Helper()
 	var b bytes.Buffer
 	w := multipart.NewWriter(&b)
 	for i := 0; i < len(parts); i += 2 {
@@ -39,7 +44,7 @@ func (s *street) upload(token, query string, parts ...string) reply {
 	if err := w.Close(); err != nil {
 		s.t.Fatal(err)
 	}
-	return s.send(http.MethodPost, s.api+"/v1/settlements"+query, b.String(), map[string]string{"Authorization": "Bearer " + token, "Content-Type": w.FormDataContentType()})
+	return s.send(http.MethodPost, s.api+path, b.String(), map[string]string{"Authorization": "Bearer " + token, "Content-Type": w.FormDataContentType()})
 }
 
 func (s *street) settlement(provider string, c sim.Changes) string {

@@ -142,11 +142,11 @@ func (t *table) finish() error {
 			return refuse(sum.line, "total", "says %s out and %s in, the rows make %s and %s", absAmount(*sum.debit), absAmount(*sum.credit), vnd.Amount(t.debits).Format(), vnd.Amount(t.credits).Format())
 		}
 	}
-	opened, closed, broken := run(s.Lines)
+	opened, closed, broken := run(s.Lines, t.opening)
 	if broken != nil { // perhaps the newest stands first
 		backwards := slices.Clone(s.Lines)
 		slices.Reverse(backwards)
-		if o, c, again := run(backwards); again == nil {
+		if o, c, again := run(backwards, t.opening); again == nil {
 			s.Lines, opened, closed, broken = backwards, o, c, nil
 		}
 	}
@@ -154,8 +154,6 @@ func (t *table) finish() error {
 		return broken
 	}
 	switch {
-	case opened != nil && t.opening != nil && *opened != *t.opening:
-		return refuse(s.Lines[0].No, colBalance, "the first row's balance follows from an opening of %s, the file says %s", opened.Format(), t.opening.Format())
 	case closed != nil && t.closing != nil && *closed != *t.closing:
 		return refuse(s.Lines[len(s.Lines)-1].No, colBalance, "the last row's balance is %s, the file says that it closes with %s", closed.Format(), t.closing.Format())
 	}
@@ -181,9 +179,14 @@ func (t *table) finish() error {
 
 func absAmount(n vnd.Signed) string { return absolute(n).Format() }
 
-// run follows the running balance; it gives what it opens and closes with, or the first row that breaks it. nil, nil, nil: no row has one.
-func run(lines []Line) (opened, closed *vnd.Signed, broken error) {
+// run follows the running balance, from the opening where the file says one; it gives what it opens and closes with, or the first row
+// that breaks it. nil, nil, nil: no row has one.
+func run(lines []Line, opening *vnd.Signed) (opened, closed *vnd.Signed, broken error) {
 	var pending vnd.Signed
+	if opening != nil && slices.ContainsFunc(lines, func(l Line) bool { return l.Balance != nil }) {
+		first, now := *opening, *opening
+		opened, closed = &first, &now
+	}
 	for i := range lines {
 		l := &lines[i]
 		pending += l.Signed()

@@ -19,7 +19,8 @@ func (s *server) mountReconciliation(v1 *gin.RouterGroup) {
 	work, read, decide := s.may("", identity.Finance), s.may("", identity.Finance, identity.Approver), s.may("", identity.Approver)
 	v1.POST("/settlements", work, s.importSettlement)
 	v1.GET("/imports", read, s.listImports)
-	v1.GET("/imports/:id", read, show(s, "imp_", s.Reconciler.Import))
+	v1.POST("/statements", work, s.importStatement)
+	v1.GET("/imports/:id", read, s.getImport)
 	v1.POST("/reconciliations", work, s.reconcile)
 	v1.GET("/reconciliations/:date", read, s.getDay)
 	v1.GET("/discrepancies", read, s.listDiscrepancies)
@@ -28,6 +29,28 @@ func (s *server) mountReconciliation(v1 *gin.RouterGroup) {
 	v1.POST("/discrepancies/:id/resolutions/:n/approve", decide, func(c *gin.Context) { s.decideResolution(c, true) })
 	v1.POST("/discrepancies/:id/resolutions/:n/reject", decide, func(c *gin.Context) { s.decideResolution(c, false) })
 	v1.GET("/ledger/balances", read, s.balances)
+}
+
+// getImport gives an import, of a settlement or of a statement.
+func (s *server) getImport(c *gin.Context) {
+	name, err := id(c, "imp_")
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	imp, err := s.Reconciler.Import(c.Request.Context(), caller(c), name)
+	if err == nil {
+		c.JSON(http.StatusOK, imp)
+		return
+	}
+	if gateway.ProblemName(err) == gateway.ProblemNotFound {
+		var st *reconciliation.StatementImport
+		if st, err = s.Reconciler.StatementImport(c.Request.Context(), caller(c), name); err == nil {
+			c.JSON(http.StatusOK, st)
+			return
+		}
+	}
+	s.refuse(c, err)
 }
 
 // audit notes who did it. The deed is recorded with its doer already: a failure here is told to the log alone.

@@ -64,6 +64,80 @@ func (s *server) importSettlement(c *gin.Context) {
 	c.JSON(status, imp)
 }
 
+// importStatement takes a bank statement as multipart: small enough to be held, as it must add up before any of it counts.
+func (s *server) importStatement(c *gin.Context) {
+	f := reconciliation.StatementFile{}
+	dry, err := strconv.ParseBool(c.DefaultQuery("dry_run", "false"))
+	if err != nil {
+		s.refuse(c, invalid("dry_run", "must be true or false"))
+		return
+	}
+	f.DryRun = dry
+	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, reconciliation.MaxStatement+maxBody)
+	parts, err := c.Request.MultipartReader()
+	if err != nil {
+		s.refuse(c, &gateway.Problem{Name: problemMediaType, Detail: "the body must be multipart/form-data"})
+		return
+	}
+	seen := map[string]bool{}
+	for {
+		part, err := parts.NextPart()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			s.refuse(c, readError(err))
+			return
+		}
+		name := part.FormName()
+		if seen[name] {
+			s.refuse(c, invalid(name, "is given twice"))
+			return
+		}
+		seen[name] = true
+		most := int64(maxField)
+		if name == "file" {
+			most = reconciliation.MaxStatement
+		}
+		raw, err := io.ReadAll(io.LimitReader(part, most+1))
+		switch {
+		case err != nil:
+			s.refuse(c, readError(err))
+			return
+		case int64(len(raw)) > most:
+			s.refuse(c, invalid(name, "is too long"))
+			return
+		}
+		switch name {
+		case "file":
+			f.Name, f.Body = fileName(part.FileName()), bytes.NewReader(raw)
+		case "bank_account":
+			f.BankAccount = string(raw)
+		case "format":
+			f.Format = string(raw)
+		default:
+			s.refuse(c, invalid(name, "is not a field of this call"))
+			return
+		}
+	}
+	if f.Body == nil {
+		s.refuse(c, invalid("file", "is required"))
+		return
+	}
+	imp, err := s.Reconciler.Statement(c.Request.Context(), caller(c), f)
+	if err != nil {
+		s.refuseUpload(c, err)
+		return
+	}
+	status := http.StatusCreated
+	if imp.Known || f.DryRun {
+		status = http.StatusOK
+	} else {
+		s.audit(c, "statement.imported", imp.ID)
+	}
+	c.JSON(status, imp)
+}
+
 func (s *server) takeUpload(c *gin.Context, form *uploadForm) (*reconciliation.Import, error) {
 	if err := form.readFields(); err != nil {
 		return nil, err
@@ -230,7 +304,7 @@ func (s *server) refuseUpload(c *gin.Context, err error) {
 			}
 			lines = append(lines, lineError{l.Line, field, l.Detail})
 		}
-		s.refuseLines(c, "the settlement file is refused: nothing of it is kept", lines)
+		s.refuseLines(c, "the file is refused: nothing of it is kept", lines)
 	case errors.As(err, &p):
 		s.refuse(c, p)
 	case errors.As(err, &cut):

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"feegate/gateway/account"
+	"feegate/gateway/identity"
+)
+
+// stated is a statement of the account as a bank's CSV has it; each row is reference, amount and content.
+func stated(account string, opening int, rows ...[3]string) string {
+	b := &strings.Builder{}
+	fmt.Fprintf(b, "Số tài khoản:;%s\nSố dư đầu kỳ:;%d\nNgày giao dịch;Số tham chiếu;Ghi nợ;Ghi có;Số dư;Nội dung\n", account, opening)
+	for _, r := range rows {
+		var amount int
+		_, _ = fmt.Sscan(r[1], &amount)
+		opening += amount
+		debit, credit := "", r[1]
+		if amount < 0 {
+			debit, credit = r[1][1:], ""
+		}
+		fmt.Fprintf(b, "10/03/2026;%s;%s;%s;%d;%s\n", r[0], debit, credit, opening, r[2])
+	}
+	return b.String()
+}
+
+func (s *street) statementFile(token, query, file string) reply {
+	s.t.Helper()
+	return s.uploadTo(token, "/v1/statements"+query, "file", file)
+}
+
+// An agency's account that nobody watches: its statement alone says who paid.
+func TestTheStatementIsTheWordWhereNobodyNotifies(t *testing.T) {
+	s := newStreet(t)
+	const bank = "1122334455"
+	if err := s.app.accounts.Create(t.Context(), account.Account{ID: "acc_vietqr", Provider: "vietqr", AgencyCode: "H10.12", Kinds: []string{"phi", "le_phi"},
+		Terminal: bank, BeneficiaryBank: "970418", BeneficiaryAccount: bank, BeneficiaryName: "UBND XA", Credentials: map[string]string{}}); err != nil {
+		t.Fatal(err)
+	}
+	mai, far := s.person("mai", []identity.Role{identity.Finance}), s.person("xa", []identity.Role{identity.Finance}, "H10.99")
+	order := s.ok(s.call(http.MethodPost, "/v1/orders", "o1", anOrder("R1")), 201)["id"].(string)
+	p := s.ok(s.call(http.MethodPost, "/v1/orders/"+order+"/payments", "p1", map[string]string{"provider": "vietqr", "method": "qr"}), 201)
+	reference := p["provider_reference"].(string)
+	file := stated(bank, 1000000, [3]string{"FT1", "50000", "MBVCB." + strings.ToLower(reference) + ".CT"}, [3]string{"FT2", "70000", "khong ro"}, [3]string{"FT3", "-11000", "PHI SMS"})
+
+	s.problem(s.statementFile(far, "", file), 404, "not-found")
+	if r := s.statementFile(mai, "", strings.Replace(file, "1050000", "1050001", 1)); r.status != 422 || !strings.Contains(string(r.body), `"line":4`) {
+		t.Errorf("a balance that breaks: %d %s", r.status, r.body)
+	}
+	dry := s.ok(s.statementFile(mai, "?dry_run=true", file), 200)
+	if dry["id"] != "" || dry["lines"] != 3.0 || dry["added"] != 3.0 || dry["credits"] != 120000.0 || s.count(`SELECT count(*) FROM statement_lines`)+s.count(`SELECT count(*) FROM imports`) != 0 {
+		t.Errorf("dry run: %v", dry)
+	}
+	imp := s.ok(s.statementFile(mai, "", file), 201)
+	if again := s.ok(s.statementFile(mai, "", file), 200); again["id"] != imp["id"] {
+		t.Errorf("the same file again: %v", again)
+	}
+	if v := s.ok(s.as(mai, http.MethodGet, "/v1/imports/"+imp["id"].(string), "", nil), 200); v["added"] != 3.0 || v["debits"] != 11000.0 {
+		t.Errorf("%v", v)
+	}
+	v := s.ok(s.call(http.MethodGet, "/v1/orders/"+order, "", nil), 200)
+	if v["status"] != "paid" {
+		t.Fatalf("%v\n%s", v, s.logs)
+	}
+	if got := s.ok(s.call(http.MethodGet, "/v1/payments/"+p["id"].(string), "", nil), 200); got["evidence"] != "confirmed" || got["provider_transaction"] != "FT1" {
+		t.Errorf("%v", got)
+	}
+	// A longer statement with the same lines and one more adds the one.
+	longer := stated(bank, 1000000, [3]string{"FT1", "50000", "MBVCB." + reference}, [3]string{"FT2", "70000", "khong ro"}, [3]string{"FT3", "-11000", "PHI SMS"}, [3]string{"FT4", "1000", reference})
+	if more := s.ok(s.statementFile(mai, "", longer), 201); more["added"] != 1.0 || more["lines"] != 4.0 {
+		t.Errorf("%v", more)
+	}
+	if v := s.ok(s.call(http.MethodGet, "/v1/orders/"+order, "", nil), 200); v["surplus_amount"] != 1000.0 || v["paid_amount"] != 50000.0 {
+		t.Errorf("%v", v)
+	}
+	if _, err := s.app.reconciler.NameTransfers(t.Context(), 10); err != nil {
+		t.Fatal(err)
+	}
+	if items := s.list(mai, "kind=bank_unmatched"); len(items) != 1 || items[0]["amount"] != 70000.0 {
+		t.Errorf("money of nobody: %v", items)
+	}
+	gapped := s.ok(s.statementFile(mai, "", strings.ReplaceAll(stated(bank, 5, [3]string{"FT9", "1", "x"}), "10/03/2026", "11/03/2026")), 201)
+	if f := fmt.Sprint(gapped["findings"]); !strings.Contains(f, "statement_gap") {
+		t.Errorf("it does not go on from the one before: %s", f)
+	}
+}
+
+// A transfer that was told of by a notifier is confirmed by the statement, not counted again.
+func TestTheStatementConfirmsWhatANotifierTold(t *testing.T) {
+	s := newStreet(t)
+	s.bank()
+	mai := s.person("mai", []identity.Role{identity.Finance})
+	order, _, reference, _ := s.shown(1)
+	s.wired(map[string]any{"amount": 50000, "content": reference, "reference": "FT77"})
+	payment := s.one(`SELECT id FROM payments`)
+	evidence := func() any {
+		return s.ok(s.call(http.MethodGet, "/v1/payments/"+payment, "", nil), 200)["evidence"]
+	}
+	if got := evidence(); got != "provisional" {
+		t.Errorf("before the statement: %v", got)
+	}
+	s.ok(s.statementFile(mai, "", stated(ownBank, 0, [3]string{"FT77", "50000", "ND " + reference})), 201)
+	v := s.ok(s.call(http.MethodGet, "/v1/orders/"+order, "", nil), 200)
+	if v["surplus_amount"] != 0.0 || len(v["payments"].([]any)) != 1 || evidence() != "confirmed" {
+		t.Errorf("%v, %v", evidence(), v)
+	}
+	if n := s.count(`SELECT count(*) FROM bank_transfers`); n != 1 {
+		t.Errorf("%d movements", n)
+	}
+}

@@ -1,0 +1,209 @@
+package reconciliation
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+
+	"feegate/gateway"
+	"feegate/gateway/vnd"
+	"feegate/reconciliation/statement"
+)
+
+// keepStatement writes an import with its lines in one transaction, each line once for ever; a dry run is rolled back at the end of it.
+func (r *Reconciler) keepStatement(ctx context.Context, imp *StatementImport, all []statement.Statement, lines []bookedLine, dry bool) error {
+	tx, err := r.db.BeginTxx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("importing a statement: %w", err)
+	}
+	defer tx.Rollback() // after a commit it does nothing
+	if err := alone(ctx, tx); err != nil {
+		return fmt.Errorf("importing a statement: %w", err)
+	}
+	known, err := oneStatement(ctx, tx, `sha256 = $1 AND kind = 'statement' AND status = 'visible'`, imp.SHA256)
+	if err == nil {
+		*imp, imp.Known = *known, true
+		imp.Known = true
+		return nil
+	}
+	if !errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("looking for the same statement: %w", err)
+	}
+	for i := range all {
+		if err := gap(ctx, tx, imp, &all[i]); err != nil {
+			return err
+		}
+	}
+	id := imp.ID
+	if dry {
+		id = "imp_dry"
+	}
+	findings, err := json.Marshal(imp.Findings)
+	if err != nil {
+		return fmt.Errorf("importing a statement: %w", err)
+	}
+	if _, err := tx.ExecContext(ctx, `INSERT INTO imports (id, kind, bank_account, status, file_name, sha256, lines, amount, net, findings, imported_by, recorded_at)
+		VALUES ($1, 'statement', $2, 'visible', $3, $4, $5, $6, $6, $7, $8, $9)`, id, all[0].Account, imp.FileName, imp.SHA256, imp.Lines,
+		vnd.Signed(imp.Credits)-vnd.Signed(imp.Debits), string(findings), imp.ImportedBy, imp.RecordedAt); err != nil {
+		return fmt.Errorf("importing a statement: %w", err)
+	}
+	for n, s := range all {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO bank_statements (import_id, n, bank_account, statement_id, sequence, from_day, to_day, opening, closing, unchecked, layout, recorded_at)
+			VALUES ($1, $2, $3, $4, $5, nullif($6, '')::date, nullif($7, '')::date, $8, $9, $10, $11, $12)`, id, n+1, s.Account, s.ID, s.Sequence, s.From, s.To, s.Opening, s.Closing, s.Unchecked, s.Layout, imp.RecordedAt); err != nil {
+			return fmt.Errorf("importing a statement: %w", err)
+		}
+	}
+	for i := range lines {
+		added, err := insertLine(ctx, tx, id, &lines[i], imp.RecordedAt)
+		if err != nil {
+			return err
+		}
+		if added {
+			imp.Added++
+		}
+	}
+	if dry {
+		return nil
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("importing a statement: %w", err)
+	}
+	return nil
+}
+
+// gap notes where a statement does not go on from the one before it.
+func gap(ctx context.Context, tx *sqlx.Tx, imp *StatementImport, s *statement.Statement) error {
+	if s.Unchecked || s.From == "" {
+		return nil
+	}
+	var closing vnd.Signed
+	var to string
+	err := tx.QueryRowxContext(ctx, `SELECT closing, to_day::text FROM bank_statements WHERE bank_account = $1 AND NOT unchecked AND to_day < $2 ORDER BY to_day DESC, recorded_at DESC LIMIT 1`, s.Account, s.From).Scan(&closing, &to)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("looking for the statement before: %w", err)
+	}
+	if closing != s.Opening {
+		imp.Findings = append(imp.Findings, Finding{1, "statement_gap", fmt.Sprintf("opens with %s, the statement up to %s closed with %s", s.Opening.Format(), to, closing.Format())})
+	}
+	return nil
+}
+
+// insertLine keeps a line if no statement had it. A batch told in its details takes the place of the same batch told as one sum, and
+// the sum is not added to details that are there.
+func insertLine(ctx context.Context, tx *sqlx.Tx, importID string, l *bookedLine, now time.Time) (bool, error) {
+	var at *time.Time
+	if !l.At.IsZero() {
+		at = &l.At
+	}
+	if l.Parent != "" {
+		if _, err := tx.ExecContext(ctx, `UPDATE statement_lines SET superseded_at = $1 WHERE bank_account = $2 AND reference = $3 AND parent = '' AND superseded_at IS NULL
+			AND NOT EXISTS (SELECT FROM statement_transfers x WHERE x.line_id = statement_lines.id)`, now, l.bankAccount, l.Parent); err != nil {
+			return false, fmt.Errorf("line %d: %w", l.No, err)
+		}
+	}
+	res, err := tx.ExecContext(ctx, `INSERT INTO statement_lines (import_id, bank_account, booked_on, value_on, at, amount, reference, key, occurrence, line_no, parent, type, content_sealed, recorded_at)
+		SELECT $1, $2, $3, nullif($4, '')::date, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14
+		WHERE ($11 <> '' OR $7 = '' OR NOT EXISTS (SELECT FROM statement_lines d WHERE d.bank_account = $2 AND d.parent = $7 AND d.superseded_at IS NULL))
+		AND ($11 = '' OR NOT EXISTS (SELECT FROM statement_lines w WHERE w.bank_account = $2 AND w.reference = $11 AND w.parent = '' AND w.superseded_at IS NULL))
+		ON CONFLICT (bank_account, key, occurrence) DO NOTHING`,
+		importID, l.bankAccount, l.BookedOn, l.ValueOn, at, l.Signed(), l.BankReference, l.key, l.occurrence, l.No, l.Parent, l.Type, l.sealed, now)
+	if err != nil {
+		return false, fmt.Errorf("line %d: %w", l.No, err)
+	}
+	n, err := res.RowsAffected()
+	return n == 1, err
+}
+
+// heardLine is a line on its way through the gateway's door.
+type heardLine struct {
+	ID          int64      `db:"id"`
+	BankAccount string     `db:"bank_account"`
+	BookedOn    time.Time  `db:"booked_on"`
+	At          *time.Time `db:"at"`
+	Amount      vnd.Signed `db:"amount"`
+	Reference   string     `db:"reference"`
+	Key         string     `db:"key"`
+	Occurrence  int        `db:"occurrence"`
+	Sealed      []byte     `db:"content_sealed"`
+}
+
+// when is the bank's time of a line; of one that tells the day alone, its noon.
+func (l *heardLine) when() time.Time {
+	if l.At != nil {
+		return *l.At
+	}
+	y, m, d := l.BookedOn.Date()
+	return time.Date(y, m, d, 12, 0, 0, 0, vietnam)
+}
+
+// unheard are the lines that say of money moved by somebody, on accounts that transfers are paid into, and no transfer has.
+func (r *Reconciler) unheard(ctx context.Context, limit int) ([]heardLine, error) {
+	entries, err := r.accounts.ForAgency(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	banks := []string{}
+	for _, e := range entries {
+		if e.Account.Registration.Transfers {
+			banks = append(banks, plain(e.Account.BeneficiaryAccount))
+		}
+	}
+	var out []heardLine
+	if err := r.db.SelectContext(ctx, &out, `SELECT l.id, l.bank_account, l.booked_on, l.at, l.amount, l.reference, l.key, l.occurrence, l.content_sealed FROM statement_lines l
+		WHERE l.bank_account = ANY ($1) AND l.superseded_at IS NULL AND l.type IN ('transfer', 'other') AND l.content_sealed IS NOT NULL
+		AND NOT EXISTS (SELECT FROM statement_transfers x WHERE x.line_id = l.id) ORDER BY l.id LIMIT $2`, pq.Array(banks), limit); err != nil {
+		return nil, fmt.Errorf("finding statement lines to take in: %w", err)
+	}
+	return out, nil
+}
+
+// tieLine says which transfer a line is.
+func (r *Reconciler) tieLine(ctx context.Context, line int64, transfer string) error {
+	if _, err := r.db.ExecContext(ctx, `INSERT INTO statement_transfers (line_id, transfer_id, recorded_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, line, transfer, r.now()); err != nil {
+		return fmt.Errorf("tying a statement's line: %w", err)
+	}
+	return nil
+}
+
+// oneStatement reads one import of a statement; sql.ErrNoRows where there is none.
+func oneStatement(ctx context.Context, x sqlx.QueryerContext, where string, args ...any) (*StatementImport, error) {
+	imp := &StatementImport{Statements: []StatementPart{}}
+	var findings []byte
+	if err := x.QueryRowxContext(ctx, `SELECT id, sha256, file_name, lines, findings, imported_by, recorded_at,
+		(SELECT count(*) FROM statement_lines l WHERE l.import_id = i.id), coalesce((SELECT sum(amount) FILTER (WHERE amount > 0) FROM statement_lines l WHERE l.import_id = i.id), 0)::bigint,
+		coalesce((SELECT -sum(amount) FILTER (WHERE amount < 0) FROM statement_lines l WHERE l.import_id = i.id), 0)::bigint
+		FROM imports i WHERE `+where+` LIMIT 1`, args...).Scan(&imp.ID, &imp.SHA256, &imp.FileName, &imp.Lines, &findings, &imp.ImportedBy, &imp.RecordedAt, &imp.Added, &imp.Credits, &imp.Debits); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(findings, &imp.Findings); err != nil {
+		return nil, err
+	}
+	return imp, sqlx.SelectContext(ctx, x, &imp.Statements, `SELECT bank_account, from_day::text, to_day::text, opening, closing, unchecked, layout FROM bank_statements WHERE import_id = $1 ORDER BY n`, imp.ID)
+}
+
+// StatementImport gives one import of a statement that the caller may see.
+func (r *Reconciler) StatementImport(ctx context.Context, c gateway.Caller, id string) (*StatementImport, error) {
+	imp, err := oneStatement(ctx, r.db, `id = $1 AND kind = 'statement'`, id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, notFound("import")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading import %s: %w", id, err)
+	}
+	for _, part := range imp.Statements {
+		s := statement.Statement{Account: part.BankAccount}
+		if err := r.whose(ctx, c, &s, ""); err != nil {
+			return nil, notFound("import")
+		}
+	}
+	return imp, nil
+}
