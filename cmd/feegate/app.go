@@ -153,6 +153,7 @@ func (a *app) work(ctx context.Context, every time.Duration) *sync.WaitGroup {
 		do    func(context.Context, int) (int, error)
 	}{
 		{"sweep", every, 3, a.gateway.Sweep}, {"refunds", every, 2, a.gateway.SweepRefunds}, {"expire", every, 1, a.gateway.Expire},
+		{"documents", 10 * time.Second, 1, a.gateway.FetchDocuments},
 		{"statements", 5 * time.Second, 1, a.reconciler.HearStatements},
 		{"transfers", 15 * time.Second, 1, a.gateway.FetchTransfers}, {"unmatched", 2 * every, 1, a.reconciler.NameTransfers},
 		{"overrides", every, 1, func(ctx context.Context, _ int) (int, error) { return 0, a.duty.applyOverrides(ctx) }},

@@ -201,3 +201,39 @@ func TestTheNationalPortalsFileSettlesAndNamesAWrongAccount(t *testing.T) {
 		t.Errorf("its evidence is %v", v["evidence"])
 	}
 }
+
+// The platform's own receipt is fetched after the payment is recorded, a few times, and its failing touches nothing.
+func TestTheNationalPortalsReceiptIsKept(t *testing.T) {
+	s := dvcqgStreet(t)
+	order, payment, reference := s.started("dvcqg")
+	s.decide("dvcqg", reference, map[string]any{"outcome": "succeed"})
+	s.sweep()
+	path := "/v1/payments/" + payment + "/document"
+	s.problem(s.call(http.MethodGet, path, "", nil), 404, "not-found")
+	fault := map[string]any{"operation": "*", "fault": "status_500", "probability": 1}
+	if r := s.send(http.MethodPost, s.sim+"/control/dvcqg/faults", fault, nil); r.status != 200 {
+		t.Fatalf("%d %s", r.status, r.body)
+	}
+	if n, err := s.app.gateway.FetchDocuments(t.Context(), 10); n != 1 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	fault["fault"] = "none"
+	s.send(http.MethodPost, s.sim+"/control/dvcqg/faults", fault, nil)
+	if n, err := s.app.gateway.FetchDocuments(t.Context(), 10); n != 0 || err != nil {
+		t.Errorf("asked again at once: %d, %v", n, err)
+	}
+	s.move(2 * time.Minute)
+	for _, want := range []int{1, 0} {
+		if n, err := s.app.gateway.FetchDocuments(t.Context(), 10); n != want || err != nil {
+			t.Errorf("%d, %v, want %d", n, err, want)
+		}
+	}
+	r := s.call(http.MethodGet, path, "", nil)
+	sum := sha256.Sum256(r.body)
+	if r.status != 200 || r.header.Get("Content-Type") != "application/pdf" || r.header.Get("Digest") != "sha-256="+hex.EncodeToString(sum[:]) || !strings.HasPrefix(string(r.body), "%PDF") {
+		t.Errorf("%d %v %.60s", r.status, r.header, r.body)
+	}
+	if got := s.orderStatus(order); got != "paid" {
+		t.Errorf("the order is %s", got)
+	}
+}

@@ -99,6 +99,7 @@ func New(d Deps) (http.Handler, error) {
 	v1.GET("/orders/:id", s.may(identity.OrdersRead, identity.Finance, identity.Approver), show(s, "ord_", s.Gateway.Order))
 	v1.POST("/orders/:id/payments", s.may(identity.OrdersWrite), s.startPayment)
 	v1.GET("/payments/:id", s.may(identity.OrdersRead, identity.Finance, identity.Approver), show(s, "pay_", s.Gateway.Payment))
+	v1.GET("/payments/:id/document", s.may(identity.OrdersRead, identity.Finance, identity.Approver), s.getDocument)
 	v1.GET("/events", s.may(identity.OrdersRead), s.listEvents)
 	v1.POST("/webhook-endpoints", s.may(identity.WebhooksWrite), s.createEndpoint)
 	v1.GET("/webhook-endpoints", s.may(identity.WebhooksWrite), s.listEndpoints)
