@@ -76,11 +76,16 @@ func Registration() providers.Registration {
 type keys struct{ key1, key2 string }
 
 type provider struct {
-	account providers.Account
-	deps    providers.Deps
-	app     string
-	keys    []keys // sign with the first, verify with any
+	duplicate string // the code that answers a repeated callback
+	account   providers.Account
+	deps      providers.Deps
+	app       string
+	keys      []keys // sign with the first, verify with any
 }
+
+// SettingDuplicate is the account's setting for the code that a repeated callback is answered with: 2, or 1 where ZaloPay wants it so; its
+// documents do not agree.
+const SettingDuplicate = "duplicate_return_code"
 
 // New makes the adapter of one app.
 func New(a providers.Account, d providers.Deps) (providers.Provider, error) {
@@ -102,6 +107,13 @@ func New(a providers.Account, d providers.Deps) (providers.Provider, error) {
 	}
 	if len(p.keys) == 0 {
 		return nil, fmt.Errorf("%w: no active secret", providers.ErrConfig)
+	}
+	switch p.duplicate = a.Settings[SettingDuplicate]; p.duplicate {
+	case "":
+		p.duplicate = "2"
+	case "1", "2":
+	default:
+		return nil, fmt.Errorf("%w: the setting %s is neither 1 nor 2", providers.ErrConfig, SettingDuplicate)
 	}
 	if !digits(p.app) || len(p.app) > 9 {
 		return nil, fmt.Errorf("%w: %s is not a number of at most nine digits", providers.ErrConfig, CredentialApp)
@@ -185,7 +197,7 @@ func (p *provider) Answer(r providers.Result) providers.Reply {
 	case providers.VerdictRecorded, providers.VerdictUnknownPayment, providers.VerdictAmountMismatch, providers.VerdictNothing:
 		body = `{"return_code":1,"return_message":"success"}`
 	case providers.VerdictDuplicate:
-		body = `{"return_code":2,"return_message":"duplicate"}`
+		body = `{"return_code":` + p.duplicate + `,"return_message":"duplicate"}`
 	case providers.VerdictForged:
 		body = `{"return_code":-1,"return_message":"mac not equal"}`
 	case providers.VerdictMalformed:

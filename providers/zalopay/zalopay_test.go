@@ -403,6 +403,23 @@ func TestCancelIsOffUntilItsAddressIsGiven(t *testing.T) {
 	}
 }
 
+func TestTheAnswerToARepeatedCallbackIsASetting(t *testing.T) {
+	for setting, want := range map[string]string{"": `"return_code":2,`, "2": `"return_code":2,`, "1": `"return_code":1,`, "3": ""} {
+		a := testAccount()
+		a.Settings = map[string]string{SettingDuplicate: setting}
+		p, err := New(a, providers.Deps{})
+		if want == "" {
+			if !errors.Is(err, providers.ErrConfig) {
+				t.Errorf("%q: %v", setting, err)
+			}
+			continue
+		}
+		if err != nil || !strings.Contains(string(p.Answer(providers.Result{Verdict: providers.VerdictDuplicate}).Body), want) {
+			t.Errorf("%q: %v", setting, err)
+		}
+	}
+}
+
 func TestAnswersToCallbacks(t *testing.T) {
 	p := testProvider(t, begun())
 	for verdict, want := range map[providers.Verdict]string{
