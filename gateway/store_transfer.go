@@ -147,3 +147,21 @@ func (g *Gateway) readTransfer(ctx context.Context, id string) (*TransferView, [
 	}
 	return v, sealed, nil
 }
+
+// takenBack finds the payment that a bank's reversal speaks of; "" where it names none, or several.
+func (g *Gateway) takenBack(ctx context.Context, bankAccount string, n providers.Notice) (account, reference string, err error) {
+	var found []struct {
+		Account   string `db:"account_id"`
+		Reference string `db:"provider_reference"`
+	}
+	if err := g.db.SelectContext(ctx, &found, `SELECT p.account_id, p.provider_reference FROM bank_transfers t JOIN payments p ON p.transfer_id = t.id
+		WHERE t.bank_account = $1 AND t.direction = 'in' AND t.amount = $2 AND t.at BETWEEN $3 AND $4 AND p.status = 'succeeded' AND p.order_id IS NOT NULL
+		AND (t.bank_reference <> '' AND position(t.bank_reference IN $5) > 0 OR t.reference <> '' AND t.reference = $6) LIMIT 2`,
+		bankAccount, n.Amount, n.PaidAt.AddDate(0, 0, -5), n.PaidAt.Add(12*time.Hour), n.Transfer.Content, n.Reference); err != nil {
+		return "", "", fmt.Errorf("finding the transfer that the bank took back: %w", err)
+	}
+	if len(found) != 1 {
+		return "", "", nil
+	}
+	return found[0].Account, found[0].Reference, nil
+}

@@ -19,6 +19,19 @@ func (g *Gateway) RecordStatementLine(ctx context.Context, accountID string, n p
 	return transfer, nil
 }
 
+// ReverseTransfer takes back the payment of a transfer that the bank took back: the one that came into the account within the last days with
+// the same amount, and whose bank reference or whose reference of ours the bank's text names. Where none or several are named nothing is
+// done: the debit is kept, and people see it.
+func (g *Gateway) ReverseTransfer(ctx context.Context, bankAccount string, n providers.Notice) error {
+	account, reference, err := g.takenBack(ctx, bankAccount, n)
+	if err != nil || reference == "" {
+		return err
+	}
+	_, err = g.Record(ctx, Word{AccountID: account, Source: SourceStatement,
+		Notice: providers.Notice{Reference: reference, Outcome: providers.Reversed, Code: "statement", PaidAt: n.PaidAt}})
+	return err
+}
+
 // SealText seals what people wrote, for a purpose.
 func (g *Gateway) SealText(purpose, text string) ([]byte, error) {
 	sealed, err := g.keys.Seal([]byte(text), purpose)

@@ -169,6 +169,9 @@ func (imp *StatementImport) add(s *statement.Statement) {
 	imp.Statements = append(imp.Statements, part)
 	imp.Lines += int64(len(s.Lines))
 	for _, l := range s.Lines {
+		if l.Candidate {
+			imp.Findings = append(imp.Findings, Finding{l.No, "reversal_candidate", "its text sounds as if it took an earlier movement back: a person has to say so"})
+		}
 		if l.In {
 			imp.Credits += l.Amount
 		} else {
@@ -237,6 +240,11 @@ func (r *Reconciler) hear(ctx context.Context, l *heardLine) error {
 	transfer, err := r.gateway.RecordStatementLine(ctx, accounts[0].Account.ID, n)
 	if err != nil {
 		return err
+	}
+	if l.Type == "reversal" && l.Amount < 0 { // before the line is tied: cut off here, it is taken back all the same
+		if err := r.gateway.ReverseTransfer(ctx, l.BankAccount, n); err != nil {
+			return err
+		}
 	}
 	return r.tieLine(ctx, l.ID, transfer)
 }

@@ -100,6 +100,10 @@ func gap(ctx context.Context, tx *sqlx.Tx, imp *StatementImport, s *statement.St
 // insertLine keeps a line if no statement had it. A batch told in its details takes the place of the same batch told as one sum, and
 // the sum is not added to details that are there.
 func insertLine(ctx context.Context, tx *sqlx.Tx, importID string, l *bookedLine, now time.Time) (bool, error) {
+	kind := l.Type
+	if l.Candidate { // not certain: it is kept as it is, and a person says
+		kind = "other"
+	}
 	var at *time.Time
 	if !l.At.IsZero() {
 		at = &l.At
@@ -115,7 +119,7 @@ func insertLine(ctx context.Context, tx *sqlx.Tx, importID string, l *bookedLine
 		WHERE ($11 <> '' OR $7 = '' OR NOT EXISTS (SELECT FROM statement_lines d WHERE d.bank_account = $2 AND d.parent = $7 AND d.superseded_at IS NULL))
 		AND ($11 = '' OR NOT EXISTS (SELECT FROM statement_lines w WHERE w.bank_account = $2 AND w.reference = $11 AND w.parent = '' AND w.superseded_at IS NULL))
 		ON CONFLICT (bank_account, key, occurrence) DO NOTHING`,
-		importID, l.bankAccount, l.BookedOn, l.ValueOn, at, l.Signed(), l.BankReference, l.key, l.occurrence, l.No, l.Parent, l.Type, l.sealed, now)
+		importID, l.bankAccount, l.BookedOn, l.ValueOn, at, l.Signed(), l.BankReference, l.key, l.occurrence, l.No, l.Parent, kind, l.sealed, now)
 	if err != nil {
 		return false, fmt.Errorf("line %d: %w", l.No, err)
 	}
@@ -132,6 +136,7 @@ type heardLine struct {
 	Amount      vnd.Signed `db:"amount"`
 	Reference   string     `db:"reference"`
 	Key         string     `db:"key"`
+	Type        string     `db:"type"`
 	Occurrence  int        `db:"occurrence"`
 	Sealed      []byte     `db:"content_sealed"`
 }
@@ -158,8 +163,8 @@ func (r *Reconciler) unheard(ctx context.Context, limit int) ([]heardLine, error
 		}
 	}
 	var out []heardLine
-	if err := r.db.SelectContext(ctx, &out, `SELECT l.id, l.bank_account, l.booked_on, l.at, l.amount, l.reference, l.key, l.occurrence, l.content_sealed FROM statement_lines l
-		WHERE l.bank_account = ANY ($1) AND l.superseded_at IS NULL AND l.type IN ('transfer', 'other') AND l.content_sealed IS NOT NULL
+	if err := r.db.SelectContext(ctx, &out, `SELECT l.id, l.bank_account, l.booked_on, l.at, l.amount, l.reference, l.key, l.occurrence, l.type, l.content_sealed FROM statement_lines l
+		WHERE l.bank_account = ANY ($1) AND l.superseded_at IS NULL AND l.type IN ('transfer', 'other', 'reversal') AND l.content_sealed IS NOT NULL
 		AND NOT EXISTS (SELECT FROM statement_transfers x WHERE x.line_id = l.id) ORDER BY l.id LIMIT $2`, pq.Array(banks), limit); err != nil {
 		return nil, fmt.Errorf("finding statement lines to take in: %w", err)
 	}

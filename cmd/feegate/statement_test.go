@@ -111,3 +111,29 @@ func TestTheStatementConfirmsWhatANotifierTold(t *testing.T) {
 		t.Errorf("%d movements", n)
 	}
 }
+
+// The bank takes a transfer back: the statement says so for certain, and the order is open again.
+func TestTheBankTakesATransferBack(t *testing.T) {
+	s := newStreet(t)
+	s.bank()
+	mai := s.person("mai", []identity.Role{identity.Finance})
+	order, _, reference, _ := s.shown(1)
+	s.wired(map[string]any{"amount": 50000, "content": reference, "reference": "FT77"})
+	mt := ":20:S1\n:25:" + ownBank + "\n:28C:1/1\n:60F:C260310VND0,\n:61:2603100310C50000,NTRFNONREF//FT77\n:86:" + reference +
+		"\n:61:2603100310RC50000,NTRFNONREF//FT78\n:86:HOAN TRA GD FT77\n:62F:C260310VND0,\n-\n"
+	s.ok(s.statementFile(mai, "", mt), 201)
+	v := s.ok(s.call(http.MethodGet, "/v1/orders/"+order, "", nil), 200)
+	if v["status"] != "open" || v["paid_amount"] != 0.0 || v["payments"].([]any)[0].(map[string]any)["status"] != "reversed" {
+		t.Errorf("%v\n%s", v, s.logs)
+	}
+	if n := s.count(`SELECT coalesce(sum(CASE WHEN to_account LIKE 'clearing:%' THEN amount ELSE -amount END), 0) FROM moves`); n != 0 {
+		t.Errorf("the books hold %d", n)
+	}
+	// A CSV says it in words alone: a person has to confirm, nothing is taken back by a text.
+	other, _, reference, _ := s.shown(2)
+	s.wired(map[string]any{"amount": 50000, "content": reference, "reference": "FT79"})
+	said := s.ok(s.statementFile(mai, "", stated(ownBank, 0, [3]string{"FT79", "50000", reference}, [3]string{"FT80", "-50000", "HOAN TRA GD FT79 " + reference})), 201)
+	if got := s.orderStatus(other); got != "paid" || !strings.Contains(fmt.Sprint(said["findings"]), "reversal_candidate") {
+		t.Errorf("%s, %v", got, said["findings"])
+	}
+}
