@@ -93,7 +93,10 @@ func printAccount(out io.Writer, v *account.View) error {
 	line("kinds", "%s", strings.Join(v.Kinds, ", "))
 	line("methods", "%s", or(strings.Join(v.Methods, ", "), "all of the provider's"))
 	line("limits", "%s to %s", limit(v.MinAmount), limit(v.MaxAmount))
-	line("tariff", "%d/10000 + %s, %s to %s", v.Tariff.BPS, v.Tariff.Fixed, v.Tariff.Min, limit(v.Tariff.Max))
+	line("tariff now", "%d/10000 + %s, %s to %s", v.Tariff.BPS, v.Tariff.Fixed, v.Tariff.Min, limit(v.Tariff.Max))
+	for _, t := range v.Tariffs {
+		line("tariff from", "%s: %d/10000 + %s, %s to %s", t.From, t.Tariff.BPS, t.Tariff.Fixed, t.Tariff.Min, limit(t.Tariff.Max))
+	}
 	end := "without end"
 	if v.ValidTo != nil {
 		end = "before " + *v.ValidTo

@@ -262,7 +262,7 @@ func TestTermsChangeAndTwoAdminsDoNotOverwrite(t *testing.T) {
 	}
 	// A tariff is in force from its day on.
 	v = s.ok(s.as(admin, http.MethodPatch, path, "", map[string]any{"version": 4, "tariff": map[string]any{"bps": 90, "fixed": 0, "min": 0, "max": 0}, "tariff_from": "2026-03-20"}), 200)
-	if v["tariff"].(map[string]any)["bps"] != 0.0 {
+	if v["tariff"].(map[string]any)["bps"] != 0.0 || v["tariffs"].([]any)[0].(map[string]any)["from"] != "2026-03-20" {
 		t.Errorf("before its day: %v", v["tariff"])
 	}
 	if n := s.count(`SELECT (account_tariff('acc_momo', '2026-03-19')->>'bps')::int * 1000 + (account_tariff('acc_momo', '2026-03-20')->>'bps')::int`); n != 90 {

@@ -19,7 +19,8 @@ type Account struct {
 	Methods            []string                    `json:"methods"` // empty: all that the provider has
 	MinAmount          vnd.Amount                  `json:"min_amount"`
 	MaxAmount          vnd.Amount                  `json:"max_amount"`
-	Tariff             vnd.Tariff                  `json:"tariff"`
+	Tariff             vnd.Tariff                  `json:"tariff"` // in force today
+	Tariffs            []Tariff                    `json:"-"`      // that came after the first, the newest first
 	BaseURL            string                      `json:"base_url"`
 	URLs               map[string]string           `json:"urls,omitempty"`
 	Settings           map[string]string           `json:"settings,omitempty"` // what else the provider's wire needs to know and is no secret

@@ -115,7 +115,8 @@ func (s *Store) load(ctx context.Context, q sqlx.ExtContext, id string) ([]*Entr
 	rows, err := q.QueryContext(ctx, `
 		SELECT a.id, a.provider, a.agency_code, a.terminal, a.mode, a.kinds, a.methods, a.min_amount, a.max_amount, account_tariff(a.id, business_day($1)), a.base_url,
 			a.urls, a.settings, a.timeouts, a.position, a.valid_from::text, coalesce(a.valid_to::text, ''), to_char(a.cutoff, 'HH24:MI'), a.calendar,
-			a.version, a.created_at, a.updated_at
+			a.version, a.created_at, a.updated_at, coalesce((SELECT jsonb_agg(jsonb_build_object('from', t.valid_from, 'tariff', t.tariff, 'recorded_at', t.recorded_at)
+				ORDER BY t.valid_from DESC, t.id DESC) FROM account_tariffs t WHERE t.account_id = a.id), '[]')
 		FROM merchant_accounts a WHERE $2 IN ('', a.id) ORDER BY a.position, a.id`, now, id)
 	if err != nil {
 		return nil, time.Time{}, err
@@ -126,14 +127,14 @@ func (s *Store) load(ctx context.Context, q sqlx.ExtContext, id string) ([]*Entr
 	for rows.Next() {
 		e := &Entry{}
 		a := &e.Account
-		var tariff, urls, settings, timeouts, calendar []byte
+		var tariff, urls, settings, timeouts, calendar, tariffs []byte
 		if err := rows.Scan(&a.ID, &a.Provider, &a.AgencyCode, &a.Terminal, &a.Mode, pq.Array(&a.Kinds), pq.Array(&a.Methods), &a.MinAmount,
 			&a.MaxAmount, &tariff, &a.BaseURL, &urls, &settings, &timeouts, &a.Position, &a.ValidFrom, &a.ValidTo, &a.Cutoff, &calendar,
-			&a.Version, &a.CreatedAt, &a.UpdatedAt); err != nil {
+			&a.Version, &a.CreatedAt, &a.UpdatedAt, &tariffs); err != nil {
 			return nil, time.Time{}, err
 		}
 		if err := errors.Join(json.Unmarshal(tariff, &a.Tariff), json.Unmarshal(urls, &a.URLs), json.Unmarshal(settings, &a.Settings), json.Unmarshal(timeouts, &a.Timeouts),
-			json.Unmarshal(calendar, &a.Calendar)); err != nil {
+			json.Unmarshal(calendar, &a.Calendar), json.Unmarshal(tariffs, &a.Tariffs)); err != nil {
 			return nil, time.Time{}, fmt.Errorf("account %s: %w", a.ID, err)
 		}
 		out, byID[a.ID] = append(out, e), e

@@ -81,7 +81,7 @@ func (s *Store) Rotate(ctx context.Context, id string, credentials map[string]st
 		a, now := &e.Account, s.now()
 		var f faults
 		if a.Registration.Name == "" {
-			return fmt.Errorf("account %s: provider %q is not known to this program", a.ID, a.Provider)
+			return unknownProvider(a)
 		}
 		checkCredentials(&f, a, credentials)
 		if err := f.err(); err != nil {

@@ -180,7 +180,7 @@ func (s *Store) Change(ctx context.Context, id string, c Change, by By) error {
 			return ErrChanged
 		}
 		if a.Registration.Name == "" {
-			return fmt.Errorf("account %s: provider %q is not known to this program", a.ID, a.Provider)
+			return unknownProvider(a)
 		}
 		before := terms(a)
 		c.apply(a)
@@ -198,11 +198,15 @@ func (s *Store) Change(ctx context.Context, id string, c Change, by By) error {
 		if err := f.err(); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `UPDATE merchant_accounts SET kinds = $2, methods = $3, min_amount = $4, max_amount = $5, timeouts = $6, position = $7, valid_from = $8,
+		res, err := tx.ExecContext(ctx, `UPDATE merchant_accounts SET kinds = $2, methods = $3, min_amount = $4, max_amount = $5, timeouts = $6, position = $7, valid_from = $8,
 			valid_to = nullif($9, '')::date, cutoff = $10, calendar = $11, version = version + 1, updated_at = $12 WHERE id = $1 AND version = $13`,
 			id, pq.Array(a.Kinds), pq.Array(append([]string{}, a.Methods...)), a.MinAmount, a.MaxAmount, asJSON(nonNil(a.Timeouts)), a.Position, a.ValidFrom,
-			a.ValidTo, a.Cutoff, asJSON(a.Calendar), s.now(), c.Version); err != nil {
+			a.ValidTo, a.Cutoff, asJSON(a.Calendar), s.now(), c.Version)
+		if err != nil {
 			return fmt.Errorf("changing account %s: %w", id, err)
+		}
+		if n, err := res.RowsAffected(); err != nil || n != 1 {
+			return cmpErr(err, ErrChanged)
 		}
 		detail := changed(before, terms(a))
 		if c.Tariff != nil {
@@ -239,28 +243,14 @@ func changed(before, after map[string]any) map[string]any {
 	return out
 }
 
+// unknownProvider refuses to change an account that nothing here can make an adapter for.
+func unknownProvider(a *Account) error {
+	return &InvalidError{[]FieldError{{"provider", fmt.Sprintf("%q is not known to this program", a.Provider)}}}
+}
+
 // Tariff is what a provider charges from a day on.
 type Tariff struct {
 	From       string     `json:"from"`
 	Tariff     vnd.Tariff `json:"tariff"`
 	RecordedAt time.Time  `json:"recorded_at"`
-}
-
-// Tariffs gives the later tariffs of an account, the newest first.
-func (s *Store) Tariffs(ctx context.Context, id string) ([]Tariff, error) {
-	rows, err := s.db.QueryContext(ctx, `SELECT valid_from::text, tariff, recorded_at FROM account_tariffs WHERE account_id = $1 ORDER BY valid_from DESC, id DESC LIMIT 100`, id)
-	if err != nil {
-		return nil, fmt.Errorf("the tariffs of account %s: %w", id, err)
-	}
-	defer func() { _ = rows.Close() }()
-	out := []Tariff{}
-	for rows.Next() {
-		var t Tariff
-		var raw []byte
-		if err := errors.Join(rows.Scan(&t.From, &raw, &t.RecordedAt), json.Unmarshal(raw, &t.Tariff)); err != nil {
-			return nil, fmt.Errorf("the tariffs of account %s: %w", id, err)
-		}
-		out = append(out, t)
-	}
-	return out, rows.Err()
 }

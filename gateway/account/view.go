@@ -18,7 +18,8 @@ type View struct {
 	Methods       []string                    `json:"methods"`
 	MinAmount     vnd.Amount                  `json:"min_amount"`
 	MaxAmount     vnd.Amount                  `json:"max_amount"`
-	Tariff        vnd.Tariff                  `json:"tariff"` // in force today
+	Tariff        vnd.Tariff                  `json:"tariff"`  // in force today
+	Tariffs       []Tariff                    `json:"tariffs"` // that came after the first, the newest first
 	BaseURL       string                      `json:"base_url"`
 	URLs          map[string]string           `json:"urls"`
 	Settings      map[string]string           `json:"settings"`
@@ -42,7 +43,7 @@ type View struct {
 func (s *Store) View(e *Entry) View {
 	a := &e.Account
 	v := View{ID: a.ID, Provider: a.Provider, AgencyCode: a.AgencyCode, Terminal: a.Terminal, Mode: a.Mode, Kinds: a.Kinds, Methods: append([]string{}, a.Methods...),
-		MinAmount: a.MinAmount, MaxAmount: a.MaxAmount, Tariff: a.Tariff, BaseURL: a.BaseURL, URLs: nonNil(a.URLs), Settings: nonNil(a.Settings), Timeouts: nonNil(a.Timeouts),
+		MinAmount: a.MinAmount, MaxAmount: a.MaxAmount, Tariff: a.Tariff, Tariffs: append([]Tariff{}, a.Tariffs...), BaseURL: a.BaseURL, URLs: nonNil(a.URLs), Settings: nonNil(a.Settings), Timeouts: nonNil(a.Timeouts),
 		ValidFrom: a.ValidFrom, Cutoff: a.Cutoff, Calendar: a.Calendar, Position: a.Position, CallbackURL: s.CallbackURL(a.Provider, a.ID), Problems: e.Problems(s.now()),
 		Secrets: append([]Secret{}, a.Secrets...), Beneficiaries: append([]Beneficiary{}, a.Beneficiaries...), Version: a.Version, CreatedAt: a.CreatedAt, UpdatedAt: a.UpdatedAt}
 	if a.ValidTo != "" {
