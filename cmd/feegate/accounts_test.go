@@ -137,8 +137,11 @@ func TestABeneficiaryChangesFromADayOn(t *testing.T) {
 		e.Account.PaidRightly("2026-03-12", "5") || !e.Account.PaidRightly("2026-03-11", "5") {
 		t.Errorf("%v %+v", err, e)
 	}
-	if _, err := dbtest.Admin(t, s.db).ExecContext(t.Context(), `UPDATE account_beneficiaries SET number = '1' WHERE status = 'approved'`); err == nil {
-		t.Error("history can be changed")
+	for _, change := range []string{`UPDATE account_beneficiaries SET number = '1' WHERE status = 'approved'`, `DELETE FROM account_beneficiaries`,
+		`UPDATE account_beneficiaries SET effective_at = effective_at + interval '1 day' WHERE status = 'approved'`, `UPDATE account_beneficiaries SET status = 'rejected', effective_at = NULL WHERE status = 'approved'`} {
+		if _, err := dbtest.Admin(t, s.db).ExecContext(t.Context(), change); err == nil {
+			t.Errorf("history can be changed: %s", change)
+		}
 	}
 	// Where the bank account is the merchant account, another number is another account; another name is not.
 	s.bank()
