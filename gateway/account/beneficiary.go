@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"slices"
 	"time"
-
-	"feegate/providers"
 )
 
 // What became of a proposed beneficiary.
@@ -20,10 +18,6 @@ type Payee struct {
 	Bank   string `json:"bank"`
 	Number string `json:"number"`
 	Name   string `json:"name"`
-}
-
-func (p Payee) beneficiary() providers.Beneficiary {
-	return providers.Beneficiary{Bank: p.Bank, Number: p.Number, Name: p.Name}
 }
 
 // Beneficiary is whose money an account takes, or is to take, from a time on. An approved one stays as history.

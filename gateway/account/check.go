@@ -229,7 +229,7 @@ func why(err error) string {
 	}
 	for {
 		var inner error
-		switch e := err.(type) { //nolint:errorlint // walks down by hand
+		switch e := err.(type) { // walks down by hand
 		case interface{ Unwrap() []error }:
 			if all := e.Unwrap(); len(all) > 0 {
 				inner = all[len(all)-1]
