@@ -6,8 +6,7 @@ ALTER TABLE merchant_accounts
     ADD COLUMN updated_at timestamptz,
     ADD COLUMN cutoff     time NOT NULL DEFAULT '00:00',
     ADD COLUMN calendar   jsonb NOT NULL DEFAULT '{"weekdays": [1, 2, 3, 4, 5, 6, 7], "days": 1, "holidays": []}',
-    ADD CONSTRAINT merchant_accounts_dates CHECK (valid_to IS NULL OR valid_to > valid_from),
-    ADD CONSTRAINT merchant_accounts_nvtc CHECK (NOT 'nvtc' = ANY (kinds) OR kinds <@ ARRAY['nvtc']);
+    ADD CONSTRAINT merchant_accounts_dates CHECK (valid_to IS NULL OR valid_to >= valid_from);
 
 -- Whose money an account takes. A change is proposed by one person and approved by another, from a time on; what was in force
 -- before stays. setup: by the demo or a test, that have nobody to ask.
