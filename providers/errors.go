@@ -28,6 +28,13 @@ type RefusedError struct {
 func (e *RefusedError) Error() string { return fmt.Sprintf("%v: code %s", e.Kind, e.Code) }
 func (e *RefusedError) Unwrap() error { return e.Kind }
 
+// SetUpError is an ErrConfig that says which part of an account's set-up is wrong: a field as those who set accounts up know it,
+// "credentials.secretKey" say. Detail never holds a secret.
+type SetUpError struct{ Field, Detail string }
+
+func (e *SetUpError) Error() string { return fmt.Sprintf("%v: %s: %s", ErrConfig, e.Field, e.Detail) }
+func (e *SetUpError) Unwrap() error { return ErrConfig }
+
 // LineError is a settlement row that cannot be read or does not add up; Line counts from 1, the header being 1.
 type LineError struct {
 	Line   int

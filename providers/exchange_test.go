@@ -76,7 +76,7 @@ func TestRegistrySaysWhatAnAccountLacks(t *testing.T) {
 	}{
 		"unknown":        {"y", nil, "not known"},
 		"no secret":      {"x", nil, "no active secret"},
-		"a field":        {"x", []map[string]string{{"id": "1", "key": "k"}, {"id": "1"}}, "credential key is missing"},
+		"a field":        {"x", []map[string]string{{"id": "1", "key": "k"}, {"id": "1"}}, "credentials.key: is missing"},
 		"nothing at all": {"x", []map[string]string{{"id": "1", "key": "k"}}, ""},
 	} {
 		_, err := reg.New(c.provider, Account{Credentials: c.creds}, Deps{})

@@ -23,6 +23,9 @@ type Registration struct {
 	Title         string // for people
 	Capabilities  Capabilities
 	Credentials   []string
+	Optional      []string // credentials that an account may have besides
+	Purposes      []string // for which an account may have an address of its own (Account.URLs)
+	Settings      []string // names of Account.Settings
 	TerminalField string
 	DefaultURL    string // the sandbox base address
 	Timeouts      map[Operation]time.Duration
@@ -36,7 +39,9 @@ type Registration struct {
 	Itemised bool
 	// Transfers: the payer's bank sends money to the beneficiary directly, so several may come for one reference, and any amount.
 	Transfers bool
-	New       func(Account, Deps) (Provider, error)
+	// BuildsAddress: Checkout makes no call, it builds by itself what the payer opens or scans.
+	BuildsAddress bool
+	New           func(Account, Deps) (Provider, error)
 }
 
 // Registry is the set of providers of this program, by name.
@@ -66,7 +71,7 @@ func (r Registry) New(name string, a Account, d Deps) (Provider, error) {
 	for _, c := range a.Credentials {
 		for _, f := range reg.Credentials {
 			if c[f] == "" {
-				return nil, fmt.Errorf("provider %q, account %s: %w: credential %s is missing", name, a.ID, ErrConfig, f)
+				return nil, fmt.Errorf("provider %q, account %s: %w", name, a.ID, &SetUpError{"credentials." + f, "is missing"})
 			}
 		}
 	}

@@ -117,7 +117,7 @@ const (
 type reading struct {
 	f        File
 	terminal string
-	paidTo   string // the beneficiary's account number
+	account  *account.Account
 	id       string
 	conn     *sqlx.Conn // the import's own: it holds the lock that says that its staged rows are not abandoned
 	sum      hash.Hash
@@ -167,7 +167,7 @@ func (r *Reconciler) take(ctx context.Context, f File) (*Import, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &reading{f: f, terminal: entry.Account.Terminal, paidTo: entry.Account.BeneficiaryAccount, id: newID("imp_"), sum: sha256.New()}
+	in := &reading{f: f, terminal: entry.Account.Terminal, account: &entry.Account, id: newID("imp_"), sum: sha256.New()}
 	in.imp = &Import{ID: in.id, AccountID: f.AccountID, Date: f.Date, Status: "visible", FileName: f.Name, ImportedBy: f.By, Findings: []Finding{}}
 	if f.Replaces != "" {
 		in.imp.Replaces = &f.Replaces
@@ -279,7 +279,7 @@ func (in *reading) take(l providers.SettlementLine) {
 	if !l.Success {
 		in.finding(l.Line, "status", "its status is "+l.Status+", no money moved")
 	}
-	misdirected := l.Success && l.PaidTo != "" && in.paidTo != "" && l.PaidTo != in.paidTo
+	misdirected := l.Success && l.PaidTo != "" && !in.account.PaidRightly(l.Date, l.PaidTo)
 	if misdirected {
 		in.finding(l.Line, "wrong_account", "it was paid into an account that is not this account's beneficiary")
 	}

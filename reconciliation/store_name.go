@@ -25,7 +25,7 @@ import (
 //
 // $1 now.
 const fillFound = `
-WITH filed AS (SELECT s.account_id, s.date, business_day($1) >= s.date + 2 AS due, EXISTS (SELECT FROM imports i
+WITH filed AS (SELECT s.account_id, s.date, $1 >= settlement_due(s.account_id, s.date) AS due, EXISTS (SELECT FROM imports i
 		WHERE i.account_id = s.account_id AND i.date = s.date AND i.status = 'visible') AS yes FROM day_scope s),
 l AS (SELECT d.*, 'line:' || d.key || '#' || d.occurrence AS subject, t.rank, i.account_id AS ours_at, i.status AS ours_status, i.done, i.gross AS ours, i.day AS ours_on, i.by_line,
 	CASE WHEN t.rank = 1 THEN false ELSE (f.key = d.key AND f.account_id = d.account_id) IS TRUE OR EXISTS (
@@ -35,7 +35,8 @@ l AS (SELECT d.*, 'line:' || d.key || '#' || d.occurrence AS subject, t.rank, i.
 	LEFT JOIN day_ties f ON f.item_id = t.item_id AND f.rank = 1 WHERE d.live),
 p AS (SELECT i.id, i.type, i.account_id, i.day AS date, i.status, i.done, i.gross, i.type || ':' || i.id AS subject, t.line_id, t.account_id AS line_at, t.date AS line_on, filed.yes, filed.due
 	FROM day_items i JOIN filed ON filed.account_id = i.account_id AND filed.date = i.day LEFT JOIN day_ties t ON t.item_id = i.id AND t.rank = 1),
-tariff AS (SELECT id, (tariff->>'bps')::numeric AS bps, (tariff->>'fixed')::numeric AS fixed, (tariff->>'min')::numeric AS lo, (tariff->>'max')::numeric AS hi FROM merchant_accounts),
+tariff AS (SELECT id, on_day, (tariff->>'bps')::numeric AS bps, (tariff->>'fixed')::numeric AS fixed, (tariff->>'min')::numeric AS lo, (tariff->>'max')::numeric AS hi
+	FROM (SELECT account_id AS id, own_date AS on_day, account_tariff(account_id, own_date) AS tariff FROM (SELECT DISTINCT account_id, own_date FROM day_lines) d) t),
 found AS (
 	SELECT account_id, date, CASE WHEN again THEN 'duplicate_line' WHEN rank > 1 AND ours_at <> account_id THEN 'wrong_account'
 			WHEN type = 'payment' THEN 'missing_at_gateway' ELSE 'refund_unmatched' END AS kind,
@@ -48,7 +49,7 @@ found AS (
 	UNION ALL SELECT account_id, date, 'late', subject, amount, -ours, 0, type, item_id, id FROM l WHERE rank = 1 AND ours_at = account_id AND done AND ours_on <> date
 	UNION ALL SELECT account_id, date, 'amount_mismatch', subject, amount, ours - gross, 0, type, item_id, id FROM l WHERE rank = 1 AND done AND ours <> gross
 	UNION ALL SELECT account_id, date, 'fee_mismatch', subject, fee - due, 0, 0, type, item_id, line_id FROM (SELECT l.account_id, date, subject, fee, type, item_id, l.id AS line_id,
-			least(greatest(floor(amount * bps / 10000 + 0.5) + fixed, lo), CASE WHEN hi > 0 THEN hi ELSE 1e12 END)::bigint AS due FROM l JOIN tariff ON tariff.id = l.account_id
+			least(greatest(floor(amount * bps / 10000 + 0.5) + fixed, lo), CASE WHEN hi > 0 THEN hi ELSE 1e12 END)::bigint AS due FROM l JOIN tariff ON tariff.id = l.account_id AND tariff.on_day = l.own_date
 			WHERE type = 'payment' AND rank = 1 AND ours_at = account_id AND done) x WHERE fee <> due
 	UNION ALL SELECT account_id, date, CASE type WHEN 'payment' THEN 'missing_at_provider' ELSE 'refund_unmatched' END, subject, abs(gross), gross, 0, type, id, NULL
 		FROM p WHERE done AND line_id IS NULL AND yes

@@ -223,17 +223,46 @@ func (d *doctorCommand) Run(i *invocation) error {
 		entries, err := accounts.ForAgency(i.ctx, "")
 		say(err == nil && len(entries) > 0, fmt.Sprintf("%d merchant accounts%s", len(entries), said(err)), "without one nothing can be paid online")
 		for _, e := range entries {
-			mend := "its secret was sealed under another master key, or its provider is not known: enter its credentials again"
-			if errors.Is(e.Err, providers.ErrConfig) {
-				mend = "mend the account's settings or credentials as named"
-			}
-			say(e.Err == nil, "account "+e.Account.ID+said(e.Err), mend)
+			text, mend := accountHealth(e, time.Now())
+			say(mend == "", text, mend)
 		}
 	}
 	if !well {
 		return errUnwell
 	}
 	return nil
+}
+
+// accountHealth says how an account is, and what to do where it cannot be used as it was meant; one that ended or begins later was
+// meant so.
+func accountHealth(e *account.Entry, now time.Time) (text, mend string) {
+	a := &e.Account
+	name := "account " + a.ID
+	switch {
+	case errors.Is(e.Err, providers.ErrConfig):
+		return name + said(e.Err), "mend it as named, with: feegate account rotate " + a.ID + " (credentials) or feegate account beneficiary propose " + a.ID + " (bank account)"
+	case e.Err != nil:
+		return name + said(e.Err), "its secret was sealed under another master key, or its provider is not known: enter its credentials again with: feegate account rotate " + a.ID
+	case a.Unapproved:
+		for _, b := range a.Beneficiaries {
+			switch b.Status {
+			case account.BeneficiaryProposed:
+				return name + ": no beneficiary is approved, so it takes no payments", "an approver other than who proposed it decides, with: feegate account beneficiary approve " + a.ID + " " + b.ID + " --by USER"
+			case account.BeneficiaryApproved:
+				return name + ": its beneficiary is in force from " + b.EffectiveAt.In(time.FixedZone("+07", 7*3600)).Format(time.RFC3339) + " on", ""
+			}
+		}
+		return name + ": it has no beneficiary, so it takes no payments", "propose one with: feegate account beneficiary propose " + a.ID
+	}
+	if why := e.Problems(now); len(why) > 0 {
+		return name + ": " + strings.Join(why, "; "), ""
+	}
+	for _, s := range a.Secrets {
+		if s.ValidUntil != nil {
+			return name + ": its old secret is accepted until " + s.ValidUntil.In(time.FixedZone("+07", 7*3600)).Format(time.RFC3339), ""
+		}
+	}
+	return name, ""
 }
 
 func said(err error) string {

@@ -110,6 +110,8 @@ func (a *app) checkAccounts(ctx context.Context) error {
 	for _, e := range entries {
 		if e.Err != nil {
 			a.log.ErrorContext(ctx, "an account cannot be used", "account", e.Account.ID, "error", e.Err)
+		} else if e.Account.Unapproved {
+			a.log.WarnContext(ctx, "an account takes no payments: no beneficiary is approved and in force", "account", e.Account.ID)
 		}
 	}
 	return nil

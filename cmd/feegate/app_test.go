@@ -44,6 +44,7 @@ type street struct {
 	simServer *httptest.Server
 	logs      *lockedBuffer
 	keys      *account.Keys
+	keyFile   string
 }
 
 // lockedBuffer is a log that is read while servers still write it.
@@ -85,7 +86,8 @@ func newStreetOn(t *testing.T, db *sqlx.DB, service string) *street {
 	t.Cleanup(simulator.Close)
 	s.sim, s.simServer = simulator.URL, simulator
 
-	keys, err := account.NewKeys(filepath.Join(t.TempDir(), "master.json"))
+	s.keyFile = filepath.Join(t.TempDir(), "master.json")
+	keys, err := account.NewKeys(s.keyFile)
 	if err != nil {
 		t.Fatal(err)
 	}

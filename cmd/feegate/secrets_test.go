@@ -89,10 +89,3 @@ func other(d demoAccount, n int) (terminal string, credentials map[string]string
 	}
 	return terminal, credentials
 }
-
-func or(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
-}

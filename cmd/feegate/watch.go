@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"log/slog"
 	"sync"
@@ -60,8 +59,7 @@ func (w *watch) probe(ctx context.Context, _ int) (int, error) {
 			errs = errors.Join(errs, err)
 			continue
 		}
-		now := time.Now()
-		_, err = e.Provider.Lookup(ctx, providers.Payment{Reference: "PROBE" + rand.Text()[:15], Amount: 10_000, PayerIP: "127.0.0.1", Locale: "vi", CreatedAt: now, ExpiresAt: now.Add(15 * time.Minute)})
+		_, err = e.Provider.Lookup(ctx, e.Account.NobodysPayment(time.Now()))
 		w.log.Info("asked whether a provider is back", "account", id, "answered", err == nil)
 	}
 	return 0, errs

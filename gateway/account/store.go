@@ -27,12 +27,13 @@ type Store struct {
 	db       *sqlx.DB
 	keys     *Keys
 	registry providers.Registry
-	client   func(accountID string, op providers.Operation, timeout time.Duration) *http.Client
+	client   Client
 	now      func() time.Time
 	public   string // our public address
 
 	mu     sync.Mutex
 	loaded time.Time // machine clock
+	until  time.Time // clock of facts: when a secret ends or a beneficiary begins; zero: nothing is known to come
 	byID   map[string]*Entry
 	order  []*Entry
 }
@@ -47,47 +48,8 @@ type Entry struct {
 const freshFor = 5 * time.Second
 
 // NewStore makes the store. client gives the HTTP client of an account's operation, with breaker and timeout.
-func NewStore(db *sqlx.DB, keys *Keys, registry providers.Registry, publicURL string, now func() time.Time,
-	client func(string, providers.Operation, time.Duration) *http.Client) *Store {
+func NewStore(db *sqlx.DB, keys *Keys, registry providers.Registry, publicURL string, now func() time.Time, client Client) *Store {
 	return &Store{db: db, keys: keys, registry: registry, client: client, now: now, public: publicURL}
-}
-
-// Create stores an account with its first secret, sealed.
-func (s *Store) Create(ctx context.Context, a Account) error {
-	reg, ok := s.registry[a.Provider]
-	if !ok {
-		return fmt.Errorf("account %s: provider %q is not known to this program", a.ID, a.Provider)
-	}
-	if a.Terminal == "" {
-		a.Terminal = a.Credentials[reg.TerminalField]
-	}
-	if a.BaseURL == "" {
-		a.BaseURL = reg.DefaultURL
-	}
-	secret, err := json.Marshal(a.Credentials)
-	if err != nil {
-		return fmt.Errorf("account %s: %w", a.ID, err)
-	}
-	sealed, err := s.keys.Seal(secret, "account:"+a.ID)
-	if err != nil {
-		return fmt.Errorf("account %s: sealing its secret: %w", a.ID, err)
-	}
-	tariff, _ := json.Marshal(a.Tariff)
-	urls, _ := json.Marshal(nonNil(a.URLs))
-	settings, _ := json.Marshal(nonNil(a.Settings))
-	timeouts, _ := json.Marshal(nonNil(a.Timeouts))
-	_, err = s.db.ExecContext(ctx, `
-		WITH a AS (INSERT INTO merchant_accounts (id, provider, agency_code, terminal, kinds, methods, min_amount, max_amount,
-			tariff, base_url, urls, timeouts, beneficiary_bank, beneficiary_account, beneficiary_name, position, settings, created_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) RETURNING id)
-		INSERT INTO account_secrets (account_id, sealed, valid_from) SELECT id, $19, $18 FROM a`,
-		a.ID, a.Provider, a.AgencyCode, a.Terminal, pq.Array(a.Kinds), pq.Array(append([]string{}, a.Methods...)), a.MinAmount, a.MaxAmount,
-		tariff, a.BaseURL, urls, timeouts, a.BeneficiaryBank, a.BeneficiaryAccount, a.BeneficiaryName, a.Position, settings, s.now(), sealed)
-	if err != nil {
-		return fmt.Errorf("account %s: %w", a.ID, err)
-	}
-	s.forget()
-	return nil
 }
 
 func nonNil[K comparable, V any](m map[K]V) map[K]V {
@@ -130,58 +92,120 @@ func (s *Store) ForAgency(ctx context.Context, agency string) ([]*Entry, error) 
 func (s *Store) refresh(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if time.Since(s.loaded) < freshFor {
+	if time.Since(s.loaded) < freshFor && (s.until.IsZero() || s.now().Before(s.until)) {
 		return nil
 	}
-	entries, err := s.load(ctx)
+	entries, until, err := s.load(ctx, s.db, "")
 	if err != nil {
 		if s.byID != nil { // an old answer is better than none while the database restarts
 			return nil
 		}
 		return fmt.Errorf("reading the merchant accounts: %w", err)
 	}
-	s.byID, s.order, s.loaded = map[string]*Entry{}, entries, time.Now()
+	s.byID, s.order, s.loaded, s.until = map[string]*Entry{}, entries, time.Now(), until
 	for _, e := range entries {
 		s.byID[e.Account.ID] = e
 	}
 	return nil
 }
 
-func (s *Store) load(ctx context.Context) ([]*Entry, error) {
-	rows, err := s.db.QueryContext(ctx, `
-		SELECT a.id, a.provider, a.agency_code, a.terminal, a.mode, a.kinds, a.methods, a.min_amount, a.max_amount, a.tariff, a.base_url,
-			a.urls, a.settings, a.timeouts, a.beneficiary_bank, a.beneficiary_account, a.beneficiary_name, a.position, a.valid_from::text,
-			coalesce(a.valid_to::text, ''), array_agg(s.sealed ORDER BY s.id DESC)
-		FROM merchant_accounts a JOIN account_secrets s ON s.account_id = a.id AND (s.valid_to IS NULL OR s.valid_to > $1)
-		GROUP BY a.id ORDER BY a.position, a.id`, s.now())
+// load reads the accounts, or the one with the id, and says when what it read will not hold any more.
+func (s *Store) load(ctx context.Context, q sqlx.ExtContext, id string) ([]*Entry, time.Time, error) {
+	now := s.now()
+	rows, err := q.QueryContext(ctx, `
+		SELECT a.id, a.provider, a.agency_code, a.terminal, a.mode, a.kinds, a.methods, a.min_amount, a.max_amount, account_tariff(a.id, business_day($1)), a.base_url,
+			a.urls, a.settings, a.timeouts, a.position, a.valid_from::text, coalesce(a.valid_to::text, ''), to_char(a.cutoff, 'HH24:MI'), a.calendar,
+			a.version, a.created_at, a.updated_at, coalesce((SELECT jsonb_agg(jsonb_build_object('from', t.valid_from, 'tariff', t.tariff, 'recorded_at', t.recorded_at)
+				ORDER BY t.valid_from DESC, t.id DESC) FROM account_tariffs t WHERE t.account_id = a.id), '[]')
+		FROM merchant_accounts a WHERE $2 IN ('', a.id) ORDER BY a.position, a.id`, now, id)
 	if err != nil {
-		return nil, err
+		return nil, time.Time{}, err
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }()
 	var out []*Entry
+	byID := map[string]*Entry{}
 	for rows.Next() {
 		e := &Entry{}
 		a := &e.Account
-		var tariff, urls, settings, timeouts []byte
-		var secrets pq.ByteaArray
+		var tariff, urls, settings, timeouts, calendar, tariffs []byte
 		if err := rows.Scan(&a.ID, &a.Provider, &a.AgencyCode, &a.Terminal, &a.Mode, pq.Array(&a.Kinds), pq.Array(&a.Methods), &a.MinAmount,
-			&a.MaxAmount, &tariff, &a.BaseURL, &urls, &settings, &timeouts, &a.BeneficiaryBank, &a.BeneficiaryAccount, &a.BeneficiaryName, &a.Position,
-			&a.ValidFrom, &a.ValidTo, &secrets); err != nil {
-			return nil, err
+			&a.MaxAmount, &tariff, &a.BaseURL, &urls, &settings, &timeouts, &a.Position, &a.ValidFrom, &a.ValidTo, &a.Cutoff, &calendar,
+			&a.Version, &a.CreatedAt, &a.UpdatedAt, &tariffs); err != nil {
+			return nil, time.Time{}, err
 		}
-		if err := errors.Join(json.Unmarshal(tariff, &a.Tariff), json.Unmarshal(urls, &a.URLs), json.Unmarshal(settings, &a.Settings), json.Unmarshal(timeouts, &a.Timeouts)); err != nil {
-			return nil, fmt.Errorf("account %s: %w", a.ID, err)
+		if err := errors.Join(json.Unmarshal(tariff, &a.Tariff), json.Unmarshal(urls, &a.URLs), json.Unmarshal(settings, &a.Settings), json.Unmarshal(timeouts, &a.Timeouts),
+			json.Unmarshal(calendar, &a.Calendar), json.Unmarshal(tariffs, &a.Tariffs)); err != nil {
+			return nil, time.Time{}, fmt.Errorf("account %s: %w", a.ID, err)
 		}
-		e.Provider, e.Err = s.adapter(a, secrets)
-		out = append(out, e)
+		out, byID[a.ID] = append(out, e), e
 	}
-	if err := rows.Err(); err != nil {
-		return nil, err
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return nil, time.Time{}, err
 	}
-	return out, s.loadWindows(ctx, out)
+	until, err := s.loadBeneficiaries(ctx, q, byID, now)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	secrets, ends, err := s.loadSecrets(ctx, q, id, now)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	for _, e := range out {
+		e.Account.settle(now)
+		e.Provider, e.Err = s.open(&e.Account, secrets[e.Account.ID])
+	}
+	return out, sooner(until, ends), s.loadWindows(ctx, q, out)
 }
 
-func (s *Store) adapter(a *Account, secrets [][]byte) (providers.Provider, error) {
+// sooner is the earlier of two times, either of which may be unknown.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// open makes the adapter of a stored account with its secrets, which it notes without what they say.
+func (s *Store) open(a *Account, secrets []sealedSecret) (providers.Provider, error) {
+	var active []map[string]string
+	for _, sealed := range secrets {
+		c, err := s.unseal(a.ID, sealed.Sealed)
+		if err != nil {
+			return nil, err
+		}
+		active = append(active, c)
+		a.Secrets = append(a.Secrets, Secret{Names: slices.Sorted(maps.Keys(c)), SetAt: sealed.ValidFrom, ValidUntil: sealed.ValidTo, SetBy: sealed.SetBy, Signs: len(active) == 1})
+	}
+	return s.adapter(a, active, s.client)
+}
+
+// fresh reads one account as it is now, with its active credentials.
+func (s *Store) fresh(ctx context.Context, id string) (*Entry, []map[string]string, error) {
+	entries, _, err := s.load(ctx, s.db, id)
+	if err != nil {
+		return nil, nil, fmt.Errorf("account %s: %w", id, err)
+	}
+	if len(entries) == 0 {
+		return nil, nil, ErrNoAccount
+	}
+	secrets, _, err := s.loadSecrets(ctx, s.db, id, s.now())
+	if err != nil {
+		return nil, nil, fmt.Errorf("account %s: %w", id, err)
+	}
+	var active []map[string]string
+	for _, sealed := range secrets[id] {
+		if c, err := s.unseal(id, sealed.Sealed); err == nil { // where it does not open, the entry says so
+			active = append(active, c)
+		}
+	}
+	return entries[0], active, nil
+}
+
+// Client gives the HTTP client of an account's operation.
+type Client = func(accountID string, op providers.Operation, timeout time.Duration) *http.Client
+
+// adapter makes the adapter of an account with these credentials, the signing ones first.
+func (s *Store) adapter(a *Account, credentials []map[string]string, client Client) (providers.Provider, error) {
 	reg, ok := s.registry[a.Provider]
 	if !ok {
 		return nil, fmt.Errorf("account %s: provider %q is not known to this program", a.ID, a.Provider)
@@ -193,22 +217,13 @@ func (s *Store) adapter(a *Account, secrets [][]byte) (providers.Provider, error
 	for op, ms := range a.Timeouts {
 		a.timeouts[op] = time.Duration(ms) * time.Millisecond
 	}
-	p := providers.Account{ID: a.ID, Terminal: a.Terminal, BaseURL: a.BaseURL, URLs: a.URLs, Settings: a.Settings, ServerIP: "127.0.0.1",
+	p := providers.Account{ID: a.ID, Terminal: a.Terminal, Credentials: credentials, BaseURL: a.BaseURL, URLs: a.URLs, Settings: a.Settings, ServerIP: "127.0.0.1",
 		Beneficiary: providers.Beneficiary{Bank: a.BeneficiaryBank, Number: a.BeneficiaryAccount, Name: a.BeneficiaryName},
 		CallbackURL: s.CallbackURL(a.Provider, a.ID), ReturnURL: s.public + "/returns/" + a.Provider + "/" + a.ID}
-	for _, sealed := range secrets {
-		raw, err := s.keys.Open(sealed, "account:"+a.ID)
-		if err != nil {
-			return nil, fmt.Errorf("account %s: its secret does not open under this master key: %w", a.ID, err)
-		}
-		var c map[string]string
-		if err := json.Unmarshal(raw, &c); err != nil {
-			return nil, fmt.Errorf("account %s: its secret is damaged", a.ID)
-		}
-		p.Credentials = append(p.Credentials, c)
-	}
+	timeouts := a.timeouts
+	id := a.ID
 	return s.registry.New(a.Provider, p, providers.Deps{Now: s.now, HTTP: func(op providers.Operation) *http.Client {
-		return s.client(a.ID, op, a.timeouts[op])
+		return client(id, op, timeouts[op])
 	}})
 }
 

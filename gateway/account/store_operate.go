@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/jmoiron/sqlx"
 )
 
 // Override writes an operator's word over a breaker. Replicas hear of it within seconds.
@@ -58,9 +60,9 @@ func (s *Store) WindowsOf(ctx context.Context, accountID string) ([]Window, erro
 }
 
 // loadWindows gives the accounts the windows that are not over.
-func (s *Store) loadWindows(ctx context.Context, entries []*Entry) error {
+func (s *Store) loadWindows(ctx context.Context, q sqlx.QueryerContext, entries []*Entry) error {
 	var windows []Window
-	if err := s.db.SelectContext(ctx, &windows, `SELECT `+windowColumns+` FROM maintenance_windows WHERE ends_at > $1 AND ended_at IS NULL ORDER BY account_id, starts_at`, s.now()); err != nil {
+	if err := sqlx.SelectContext(ctx, q, &windows, `SELECT `+windowColumns+` FROM maintenance_windows WHERE ends_at > $1 AND ended_at IS NULL ORDER BY account_id, starts_at`, s.now()); err != nil {
 		return err
 	}
 	for _, e := range entries {

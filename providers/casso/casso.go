@@ -38,7 +38,9 @@ const PurposeList = "transactions"
 // Registration is Casso's entry in the registry.
 func Registration() providers.Registration {
 	return providers.Registration{
-		Name: Name, Title: vietqr.Title, Capabilities: vietqr.Capabilities(), Transfers: true, NewReference: vietqr.NewReference, FindReference: vietqr.Find,
+		Name: Name, Title: vietqr.Title, Capabilities: vietqr.Capabilities(), Transfers: true, BuildsAddress: true, NewReference: vietqr.NewReference, FindReference: vietqr.Find,
+		Optional:   []string{CredentialKey, CredentialToken, CredentialAPI},
+		Purposes:   []string{PurposeList},
 		DefaultURL: live,
 		Timeouts:   map[providers.Operation]time.Duration{providers.OpCheckout: time.Second, providers.OpLookup: 20 * time.Second},
 		New:        New,
@@ -67,7 +69,7 @@ func New(a providers.Account, d providers.Deps) (providers.Provider, error) {
 	}
 	for _, c := range a.Credentials {
 		if c[CredentialKey] == "" && c[CredentialToken] == "" {
-			return nil, fmt.Errorf("%w: Casso's calls need %s (Webhook V2) or %s", providers.ErrConfig, CredentialKey, CredentialToken)
+			return nil, &providers.SetUpError{Field: "credentials", Detail: "Casso's calls need " + CredentialKey + " (Webhook V2) or " + CredentialToken}
 		}
 		p.secrets = append(p.secrets, secret{c[CredentialKey], c[CredentialToken], c[CredentialAPI]})
 	}

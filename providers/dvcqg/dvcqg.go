@@ -54,6 +54,9 @@ func Registration() providers.Registration {
 			Redirect: true,
 		},
 		Credentials:   []string{CredentialPartner, CredentialSecret},
+		Optional:      []string{CredentialToken},
+		Purposes:      []string{mapping.Init, mapping.Query},
+		Settings:      []string{SettingMapping, SettingTreasury, SettingTreasuryAccount},
 		TerminalField: CredentialPartner,
 		Timeouts: map[providers.Operation]time.Duration{
 			providers.OpCheckout: patience, providers.OpLookup: patience, providers.OpReceipt: patience,
@@ -77,7 +80,7 @@ type provider struct {
 func New(a providers.Account, d providers.Deps) (providers.Provider, error) {
 	m, err := mapping.Load(a.Settings[SettingMapping])
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", providers.ErrConfig, err)
+		return nil, &providers.SetUpError{Field: "settings." + SettingMapping, Detail: err.Error()}
 	}
 	p := &provider{account: a, deps: d, m: m, partner: a.Terminal}
 	for _, c := range a.Credentials {
@@ -96,10 +99,10 @@ func New(a providers.Account, d providers.Deps) (providers.Provider, error) {
 	case len(p.secrets) == 0:
 		return nil, fmt.Errorf("%w: no active secret", providers.ErrConfig)
 	case mapping.Unhashable(p.partner, m.Hash.Separator):
-		return nil, fmt.Errorf("%w: %s holds a character that no hashed value may hold", providers.ErrConfig, CredentialPartner)
+		return nil, &providers.SetUpError{Field: "credentials." + CredentialPartner, Detail: CredentialPartner + " holds a character that no hashed value may hold"}
 	case a.BaseURL == "" && (a.URLs[mapping.Init] == "" || a.URLs[mapping.Query] == ""):
-		return nil, fmt.Errorf("%w: the platform publishes no address: the account needs a base address, or one each for %s and %s",
-			providers.ErrConfig, mapping.Init, mapping.Query)
+		return nil, &providers.SetUpError{Field: "base_url", Detail: "the platform publishes no address: the account needs a base address, or one each for " +
+			mapping.Init + " and " + mapping.Query}
 	}
 	p.token = a.Credentials[0][CredentialToken]
 	return p, nil

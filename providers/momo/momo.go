@@ -54,6 +54,7 @@ func Registration() providers.Registration {
 			Redirect: true,
 		},
 		Credentials:   []string{CredentialPartner, CredentialAccess, CredentialSecret},
+		Purposes:      []string{PurposeCreate, PurposeQuery, PurposeRefund, PurposeRefundQuery},
 		TerminalField: CredentialPartner,
 		DefaultURL:    sandbox,
 		Timeouts: map[providers.Operation]time.Duration{

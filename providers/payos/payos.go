@@ -47,6 +47,7 @@ func Registration() providers.Registration {
 	return providers.Registration{
 		Name: Name, Title: "payOS", Capabilities: c, Transfers: true, NewReference: vietqr.NewReference, FindReference: vietqr.Find,
 		Credentials:   []string{CredentialClient, CredentialKey, CredentialChecksum},
+		Purposes:      []string{PurposeCreate, PurposeGet},
 		TerminalField: CredentialClient,
 		DefaultURL:    live,
 		Timeouts:      map[providers.Operation]time.Duration{providers.OpCheckout: timeout, providers.OpLookup: timeout, providers.OpCancel: timeout},

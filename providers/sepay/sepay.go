@@ -36,7 +36,9 @@ const PurposeList = "transactions"
 // Registration is SePay's entry in the registry.
 func Registration() providers.Registration {
 	return providers.Registration{
-		Name: Name, Title: vietqr.Title, Capabilities: vietqr.Capabilities(), Transfers: true, NewReference: vietqr.NewReference, FindReference: vietqr.Find,
+		Name: Name, Title: vietqr.Title, Capabilities: vietqr.Capabilities(), Transfers: true, BuildsAddress: true, NewReference: vietqr.NewReference, FindReference: vietqr.Find,
+		Optional:   []string{CredentialKey, CredentialSecret, CredentialToken},
+		Purposes:   []string{PurposeList},
 		DefaultURL: live,
 		Timeouts:   map[providers.Operation]time.Duration{providers.OpCheckout: time.Second, providers.OpLookup: 20 * time.Second},
 		New:        New,
@@ -65,7 +67,7 @@ func New(a providers.Account, d providers.Deps) (providers.Provider, error) {
 	}
 	for _, c := range a.Credentials {
 		if c[CredentialKey] == "" && c[CredentialSecret] == "" {
-			return nil, fmt.Errorf("%w: SePay's calls need %s (recommended) or %s", providers.ErrConfig, CredentialSecret, CredentialKey)
+			return nil, &providers.SetUpError{Field: "credentials", Detail: "SePay's calls need " + CredentialSecret + " (recommended) or " + CredentialKey}
 		}
 		p.secrets = append(p.secrets, secret{c[CredentialKey], c[CredentialSecret], c[CredentialToken]})
 	}

@@ -25,7 +25,7 @@ const Title = "Chuyển khoản VietQR"
 // Registration is the entry of the statement-only provider.
 func Registration() providers.Registration {
 	return providers.Registration{
-		Name: Name, Title: Title, Capabilities: Capabilities(), Transfers: true, NewReference: NewReference, FindReference: Find,
+		Name: Name, Title: Title, Capabilities: Capabilities(), Transfers: true, BuildsAddress: true, NewReference: NewReference, FindReference: Find,
 		Timeouts: map[providers.Operation]time.Duration{providers.OpCheckout: time.Second, providers.OpLookup: time.Second}, // it never calls
 		New: func(a providers.Account, _ providers.Deps) (providers.Provider, error) {
 			d, err := NewDestination(a)
@@ -57,18 +57,18 @@ type Destination struct {
 func NewDestination(a providers.Account) (Destination, error) {
 	b := a.Beneficiary
 	if strings.TrimSpace(b.Bank) == "" || strings.TrimSpace(b.Number) == "" {
-		return Destination{}, fmt.Errorf("%w: the account has no beneficiary: the bank and the account number that the money goes to", providers.ErrConfig)
+		return Destination{}, &providers.SetUpError{Field: "beneficiary", Detail: "the account has no beneficiary: the bank and the account number that the money goes to"}
 	}
 	bank, err := FindBank(b.Bank)
 	if err != nil {
-		return Destination{}, fmt.Errorf("%w: the beneficiary's bank: %w", providers.ErrConfig, err)
+		return Destination{}, &providers.SetUpError{Field: "beneficiary.bank", Detail: err.Error()}
 	}
 	d := Destination{bank: bank, number: strings.NewReplacer(" ", "", ".", "", "-", "").Replace(b.Number), name: strings.TrimSpace(b.Name)}
 	if _, err := (Payload{BIN: bank.BIN, Number: d.number}).Build(); err != nil {
-		return Destination{}, fmt.Errorf("%w: the beneficiary's account number %q: %w", providers.ErrConfig, b.Number, err)
+		return Destination{}, &providers.SetUpError{Field: "beneficiary.number", Detail: err.Error()}
 	}
 	if a.Terminal != "" && a.Terminal != d.number {
-		return Destination{}, fmt.Errorf("%w: the terminal %q is not the beneficiary's account number %q", providers.ErrConfig, a.Terminal, d.number)
+		return Destination{}, &providers.SetUpError{Field: "beneficiary.number", Detail: fmt.Sprintf("%q is not the account's terminal %q: another bank account is another merchant account", d.number, a.Terminal)}
 	}
 	return d, nil
 }

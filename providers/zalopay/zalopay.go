@@ -63,6 +63,7 @@ func Registration() providers.Registration {
 			Redirect: true,
 		},
 		Credentials:   []string{CredentialApp, CredentialKey1, CredentialKey2},
+		Purposes:      []string{PurposeCreate, PurposeQuery, PurposeRefund, PurposeRefundQuery, PurposeCancel},
 		TerminalField: CredentialApp,
 		DefaultURL:    sandbox,
 		Timeouts: map[providers.Operation]time.Duration{
@@ -116,7 +117,7 @@ func New(a providers.Account, d providers.Deps) (providers.Provider, error) {
 		return nil, fmt.Errorf("%w: the setting %s is neither 1 nor 2", providers.ErrConfig, SettingDuplicate)
 	}
 	if !digits(p.app) || len(p.app) > 9 {
-		return nil, fmt.Errorf("%w: %s is not a number of at most nine digits", providers.ErrConfig, CredentialApp)
+		return nil, &providers.SetUpError{Field: "credentials." + CredentialApp, Detail: "is not a number of at most nine digits"}
 	}
 	return p, nil
 }

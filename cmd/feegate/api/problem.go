@@ -67,6 +67,10 @@ var problems = map[string]meaning{
 	reconciliation.ProblemDayClosed:  {http.StatusConflict, "The day is closed", "Ngày đối soát đã khóa sổ"},
 	reconciliation.ProblemResolution: {http.StatusConflict, "The discrepancy's state does not allow this", "Trạng thái chênh lệch không cho phép"},
 	gateway.ProblemReceiptUsed:       {http.StatusConflict, "The receipt was recorded before", "Biên lai này đã được ghi nhận"},
+	problemAccountChanged:            {http.StatusConflict, "The account was changed meanwhile", "Tài khoản đã được người khác thay đổi"},
+	problemAccountExists:             {http.StatusConflict, "There is an account of this terminal", "Mã điểm thu này đã có tài khoản"},
+	problemSecretState:               {http.StatusConflict, "The account's secrets do not allow this", "Trạng thái khóa của tài khoản không cho phép"},
+	problemBeneficiaryState:          {http.StatusConflict, "The proposal's state does not allow this", "Trạng thái đề nghị thụ hưởng không cho phép"},
 	gateway.ProblemSlipUsed:          {http.StatusConflict, "The deposit slip was recorded before", "Giấy nộp tiền này đã được ghi nhận"},
 }
 

@@ -66,6 +66,7 @@ const (
 	reasonSetUp   = "not_set_up"
 	reasonOpen    = "provider_not_reachable"
 	reasonDay     = "not_in_force"
+	reasonPayee   = "beneficiary_not_approved"
 	reasonKind    = "kind_not_taken"
 	reasonAmount  = "amount_outside_limits"
 	reasonOtherly = "other_mode"
@@ -147,6 +148,9 @@ func (s *server) viewAccount(e *account.Entry, kind string, amount *vnd.Amount) 
 func (s *server) closedFor(a *account.Account, broken error) (string, time.Time) {
 	if broken != nil {
 		return reasonSetUp, time.Time{}
+	}
+	if a.Unapproved {
+		return reasonPayee, time.Time{}
 	}
 	if !a.Valid(s.Now().In(vietnam).Format(time.DateOnly)) {
 		return reasonDay, time.Time{}
