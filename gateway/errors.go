@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Problem is an error with a meaning for the caller; the edge alone turns it into a document. Name is from the closed list
@@ -13,6 +14,8 @@ type Problem struct {
 	Detail string
 	Fields []FieldError
 	Order  string // the order that stands in the way, where one does
+
+	RetryAfter time.Duration // when to come again, where a provider said so; 0 = it did not
 }
 
 // FieldError names a field of the caller's input and what is wrong with it.

@@ -273,11 +273,24 @@ func (g *Gateway) started(ctx context.Context, c Caller, k Key, p *paymentRow, r
 			continue
 		}
 		if err == nil && unavailable {
-			err = &Problem{Name: ProblemUnavailable, Detail: "the provider could not be reached or refused: nothing was taken", Order: p.OrderID}
+			err = &Problem{Name: ProblemUnavailable, Detail: "the provider could not be reached or refused: nothing was taken", Order: p.OrderID, RetryAfter: comeAgain(callErr)}
 		}
 		return answer, err
 	}
 	return Answer{}, fmt.Errorf("payment %s kept changing", p.ID)
+}
+
+// comeAgain is how long a provider that took nothing wants to be left alone, 0 where that is not known.
+func comeAgain(callErr error) time.Duration {
+	var refused *providers.RefusedError
+	var unsent *providers.NotSentError
+	switch {
+	case errors.As(callErr, &refused):
+		return refused.RetryAfter
+	case errors.As(callErr, &unsent):
+		return unsent.RetryAfter
+	}
+	return 0
 }
 
 // itemise tells what is paid for: the order's lines, less what is paid of them already, from the first on.

@@ -153,25 +153,39 @@ func partsOfAll(ctx context.Context, x sqlx.QueryerContext, orderIDs []string) (
 	for _, id := range orderIDs {
 		all[id] = &parts{}
 	}
-	var lines, payments, refunds, receipts, applied []byte
-	err := x.QueryRowxContext(ctx, `SELECT (SELECT json_agg(l ORDER BY n) FROM order_lines l WHERE order_id = ANY ($1)),
-		(SELECT json_agg(p ORDER BY created_at, id) FROM payments p WHERE order_id = ANY ($1)),
-		(SELECT json_agg(r ORDER BY requested_at, id) FROM refunds r WHERE order_id = ANY ($1)),
-		(SELECT json_agg(r ORDER BY recorded_at, kind, series, number) FROM receipts r WHERE order_id = ANY ($1)),
-		(SELECT json_agg(a ORDER BY a.recorded_at, a.n) FROM allocations a JOIN payments p ON p.id = a.payment_id
-			WHERE a.order_id = ANY ($1) AND p.order_id <> a.order_id)`, pq.Array(orderIDs)).Scan(&lines, &payments, &refunds, &receipts, &applied)
+	var raw rawParts
+	err := x.QueryRowxContext(ctx, `SELECT `+selectParts, pq.Array(orderIDs)).Scan(raw.into()...)
 	if err == nil {
-		err = errors.Join(
-			deal(lines, func(r lineRow) string { return r.OrderID }, func(id string, r lineRow) { all[id].lines = append(all[id].lines, r) }),
-			deal(payments, func(r paymentRow) string { return r.OrderID }, func(id string, r paymentRow) { all[id].payments = append(all[id].payments, r) }),
-			deal(refunds, func(r refundRow) string { return r.OrderID }, func(id string, r refundRow) { all[id].refunds = append(all[id].refunds, r) }),
-			deal(receipts, func(r receiptRow) string { return r.OrderID }, func(id string, r receiptRow) { all[id].receipts = append(all[id].receipts, r) }),
-			deal(applied, func(r allocationRow) string { return r.OrderID }, func(id string, r allocationRow) { all[id].applied = append(all[id].applied, r) }))
+		err = raw.deal(all)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading what belongs to an order: %w", err)
 	}
 	return all, nil
+}
+
+// selectParts reads what belongs to the orders $1.
+const selectParts = `(SELECT json_agg(l ORDER BY n) FROM order_lines l WHERE order_id = ANY ($1)),
+	(SELECT json_agg(p ORDER BY created_at, id) FROM payments p WHERE order_id = ANY ($1)),
+	(SELECT json_agg(r ORDER BY requested_at, id) FROM refunds r WHERE order_id = ANY ($1)),
+	(SELECT json_agg(r ORDER BY recorded_at, kind, series, number) FROM receipts r WHERE order_id = ANY ($1)),
+	(SELECT json_agg(a ORDER BY a.recorded_at, a.n) FROM allocations a JOIN payments p ON p.id = a.payment_id
+		WHERE a.order_id = ANY ($1) AND p.order_id <> a.order_id)`
+
+// rawParts are the columns of selectParts.
+type rawParts struct{ lines, payments, refunds, receipts, applied []byte }
+
+func (r *rawParts) into() []any {
+	return []any{&r.lines, &r.payments, &r.refunds, &r.receipts, &r.applied}
+}
+
+func (r *rawParts) deal(all map[string]*parts) error {
+	return errors.Join(
+		deal(r.lines, func(l lineRow) string { return l.OrderID }, func(id string, r lineRow) { all[id].lines = append(all[id].lines, r) }),
+		deal(r.payments, func(r paymentRow) string { return r.OrderID }, func(id string, r paymentRow) { all[id].payments = append(all[id].payments, r) }),
+		deal(r.refunds, func(r refundRow) string { return r.OrderID }, func(id string, r refundRow) { all[id].refunds = append(all[id].refunds, r) }),
+		deal(r.receipts, func(r receiptRow) string { return r.OrderID }, func(id string, r receiptRow) { all[id].receipts = append(all[id].receipts, r) }),
+		deal(r.applied, func(r allocationRow) string { return r.OrderID }, func(id string, r allocationRow) { all[id].applied = append(all[id].applied, r) }))
 }
 
 // deal hands the rows of a JSON list out to their orders; no list is no rows.
@@ -201,15 +215,23 @@ func historyOf(ctx context.Context, x sqlx.QueryerContext, id string) ([]History
 // Order gives an order that the caller may see, with its lines and payments.
 func (g *Gateway) Order(ctx context.Context, c Caller, id string) (*OrderView, error) {
 	source, agencies := c.sees()
-	o, err := oneOrder(ctx, g.db, `id = $1 AND `+visible("", 2), id, source, agencies)
+	// One statement sees one moment: an order read apart from its payments could show money that the other half does not know.
+	var row []byte
+	var raw rawParts
+	err := g.db.QueryRowxContext(ctx, `SELECT (SELECT row_to_json(o) FROM orders o
+		WHERE o.id = ANY ($1) AND `+visible("o.", 2)+`), `+selectParts, pq.Array([]string{id}), source, agencies).Scan(append([]any{&row}, raw.into()...)...)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("reading order %s: %w", id, err)
 	}
-	belongs, err := partsOf(ctx, g.db, id)
-	if err != nil {
-		return nil, err
+	if row == nil {
+		return nil, &Problem{Name: ProblemNotFound, Detail: "there is no such order"}
 	}
-	return g.viewOrder(o, belongs)
+	var o orderRow
+	all := map[string]*parts{id: {}}
+	if err := errors.Join(json.Unmarshal(row, &o), raw.deal(all)); err != nil {
+		return nil, fmt.Errorf("order %s: %w", id, err)
+	}
+	return g.viewOrder(&o, all[id])
 }
 
 // Payment gives a payment that the caller may see, with its history.

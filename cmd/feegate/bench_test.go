@@ -93,6 +93,7 @@ func newBench(t *testing.T) *bench {
 		t.Fatal(err)
 	}
 	b.seed(keys)
+	b.troubled(keys)
 	b.serve(server.URL(migrations.ServiceRole, "bench"), keyFile, filepath.Join(dir, "feegate"))
 	b.client = &http.Client{Transport: &http.Transport{MaxIdleConns: 600, MaxIdleConnsPerHost: 600}}
 	return b
@@ -376,6 +377,10 @@ func (b *bench) order(id string) (string, error) {
 // turned has payers try one order after another at a provider that hangs: who is told 503 comes back to the same order, at once or when
 // Retry-After says.
 func (b *bench) turned(clients int, patient bool) side {
+	return b.turnedAt("acc_momo", clients, patient)
+}
+
+func (b *bench) turnedAt(account string, clients int, patient bool) side {
 	salt := rand.Uint64()
 	orders := make([]string, clients)
 	return b.load(clients, benchFor, func(c, n int) (err error) {
@@ -385,7 +390,7 @@ func (b *bench) turned(clients int, patient bool) side {
 				return err
 			}
 		}
-		req, err := http.NewRequestWithContext(b.t.Context(), http.MethodPost, b.api+"/v1/orders/"+orders[c]+"/payments", strings.NewReader(`{"provider":"momo"}`))
+		req, err := http.NewRequestWithContext(b.t.Context(), http.MethodPost, b.api+"/v1/orders/"+orders[c]+"/payments", strings.NewReader(`{"account_id":"`+account+`"}`))
 		if err != nil {
 			return err
 		}
@@ -404,7 +409,7 @@ func (b *bench) turned(clients int, patient bool) side {
 				case <-time.After(min(time.Duration(wait)*time.Second, benchFor)):
 				}
 			}
-		case http.StatusAccepted, http.StatusConflict: // in doubt: this payer waits, another comes
+		case http.StatusCreated, http.StatusAccepted, http.StatusConflict: // it worked, or is in doubt: this payer waits, another comes
 			orders[c] = ""
 		default:
 			err = errors.Join(err, fmt.Errorf("a hung provider's payment: %d", resp.StatusCode))

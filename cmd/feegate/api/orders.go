@@ -74,6 +74,10 @@ func (s *server) startPayment(c *gin.Context) {
 func (s *server) unavailable(c *gin.Context, problem error, order string, in gateway.NewPayment) {
 	ctx := c.Request.Context()
 	wait, working := 5*time.Second, []string{}
+	var said *gateway.Problem
+	if errors.As(problem, &said) {
+		wait = max(wait, said.RetryAfter)
+	}
 	v, err := s.Gateway.Order(ctx, caller(c), order)
 	if err != nil {
 		s.refuse(c, err)
