@@ -106,7 +106,7 @@ func (r *Reconciler) Statement(ctx context.Context, c gateway.Caller, f Statemen
 	if err := r.keepStatement(ctx, imp, all, lines, f.DryRun); err != nil || f.DryRun {
 		return imp, err
 	}
-	_, err = r.HearStatements(ctx, len(lines)+1)
+	_, err = r.HearStatements(ctx, heardAtOnce)
 	return imp, err
 }
 
@@ -207,6 +207,9 @@ func keyed(s *statement.Statement) []bookedLine {
 	return out
 }
 
+// heardAtOnce is how many lines are taken in by the call that imports them; the rest follow within seconds.
+const heardAtOnce = 500
+
 // HearStatements takes lines that nobody has taken through the gateway's door, each by itself: an import that was cut off between its
 // lines and the door goes on here. It gives how many there were.
 func (r *Reconciler) HearStatements(ctx context.Context, limit int) (int, error) {
@@ -214,12 +217,13 @@ func (r *Reconciler) HearStatements(ctx context.Context, limit int) (int, error)
 	if err != nil {
 		return 0, err
 	}
-	for i := range lines {
+	var errs error
+	for i := range lines { // one that fails keeps no other waiting
 		if err := r.hear(ctx, &lines[i]); err != nil {
-			return i, fmt.Errorf("a line of the statement of %s: %w", lines[i].BankAccount, err)
+			errs = errors.Join(errs, fmt.Errorf("line %d of the statements of %s: %w", lines[i].ID, lines[i].BankAccount, err))
 		}
 	}
-	return len(lines), nil
+	return len(lines), errs
 }
 
 func (r *Reconciler) hear(ctx context.Context, l *heardLine) error {

@@ -3,6 +3,7 @@ package reconciliation
 import (
 	"context"
 	"database/sql"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -59,14 +60,8 @@ func (r *Reconciler) keepStatement(ctx context.Context, imp *StatementImport, al
 			return fmt.Errorf("importing a statement: %w", err)
 		}
 	}
-	for i := range lines {
-		added, err := insertLine(ctx, tx, id, &lines[i], imp.RecordedAt)
-		if err != nil {
-			return err
-		}
-		if added {
-			imp.Added++
-		}
+	if imp.Added, err = insertLines(ctx, tx, id, lines, imp.RecordedAt); err != nil {
+		return err
 	}
 	if dry {
 		return nil
@@ -97,34 +92,68 @@ func gap(ctx context.Context, tx *sqlx.Tx, imp *StatementImport, s *statement.St
 	return nil
 }
 
-// insertLine keeps a line if no statement had it. A batch told in its details takes the place of the same batch told as one sum, and
-// the sum is not added to details that are there.
-func insertLine(ctx context.Context, tx *sqlx.Tx, importID string, l *bookedLine, now time.Time) (bool, error) {
-	kind := l.Type
-	if l.Candidate { // not certain: it is kept as it is, and a person says
-		kind = "other"
+// insertChunk is how many lines one statement writes.
+const insertChunk = 1000
+
+// insertLines keeps the lines that no statement had, and gives how many those were. A batch told in its details takes the place of the same
+// batch told as one sum, and the sum is not added to details that are there.
+func insertLines(ctx context.Context, tx *sqlx.Tx, importID string, lines []bookedLine, now time.Time) (added int64, err error) {
+	type row struct {
+		BankAccount string     `json:"bank_account"`
+		BookedOn    string     `json:"booked_on"`
+		ValueOn     *string    `json:"value_on"`
+		At          *time.Time `json:"at"`
+		Amount      vnd.Signed `json:"amount"`
+		Reference   string     `json:"reference"`
+		Key         string     `json:"key"`
+		Occurrence  int        `json:"occurrence"`
+		LineNo      int        `json:"line_no"`
+		Parent      string     `json:"parent"`
+		Type        string     `json:"type"`
+		Sealed      string     `json:"content_sealed"` // \x…
 	}
-	var at *time.Time
-	if !l.At.IsZero() {
-		at = &l.At
-	}
-	if l.Parent != "" {
-		if _, err := tx.ExecContext(ctx, `UPDATE statement_lines SET superseded_at = $1 WHERE bank_account = $2 AND reference = $3 AND parent = '' AND superseded_at IS NULL
-			AND NOT EXISTS (SELECT FROM statement_transfers x WHERE x.line_id = statement_lines.id)`, now, l.bankAccount, l.Parent); err != nil {
-			return false, fmt.Errorf("line %d: %w", l.No, err)
+	for from := 0; from < len(lines); from += insertChunk {
+		var rows []row
+		for i := range lines[from:min(from+insertChunk, len(lines))] {
+			l := &lines[from+i]
+			r := row{BankAccount: l.bankAccount, BookedOn: l.BookedOn, Amount: l.Signed(), Reference: l.BankReference, Key: l.key, Occurrence: l.occurrence, LineNo: l.No,
+				Parent: l.Parent, Type: l.Type, Sealed: `\x` + hex.EncodeToString(l.sealed)}
+			if l.Candidate { // not certain: it is kept as it is, and a person says
+				r.Type = "other"
+			}
+			if l.ValueOn != "" {
+				r.ValueOn = &l.ValueOn
+			}
+			if !l.At.IsZero() {
+				r.At = &l.At
+			}
+			rows = append(rows, r)
 		}
+		raw, err := json.Marshal(rows)
+		if err != nil {
+			return added, fmt.Errorf("importing a statement: %w", err)
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE statement_lines w SET superseded_at = $1 FROM json_populate_recordset(NULL::statement_lines, $2) d
+			WHERE d.parent <> '' AND w.bank_account = d.bank_account AND w.reference = d.parent AND w.parent = '' AND w.superseded_at IS NULL
+			AND NOT EXISTS (SELECT FROM statement_transfers x WHERE x.line_id = w.id)`, now, string(raw)); err != nil {
+			return added, fmt.Errorf("importing a statement: %w", err)
+		}
+		res, err := tx.ExecContext(ctx, `INSERT INTO statement_lines (import_id, bank_account, booked_on, value_on, at, amount, reference, key, occurrence, line_no, parent, type, content_sealed, recorded_at)
+			SELECT $1, d.bank_account, d.booked_on, d.value_on, d.at, d.amount, d.reference, d.key, d.occurrence, d.line_no, d.parent, d.type, d.content_sealed, $2
+			FROM json_populate_recordset(NULL::statement_lines, $3) d
+			WHERE (d.parent <> '' OR d.reference = '' OR NOT EXISTS (SELECT FROM statement_lines o WHERE o.bank_account = d.bank_account AND o.parent = d.reference AND o.superseded_at IS NULL))
+			AND (d.parent = '' OR NOT EXISTS (SELECT FROM statement_lines w WHERE w.bank_account = d.bank_account AND w.reference = d.parent AND w.parent = '' AND w.superseded_at IS NULL))
+			ORDER BY d.line_no ON CONFLICT (bank_account, key, occurrence) DO NOTHING`, importID, now, string(raw))
+		if err != nil {
+			return added, fmt.Errorf("importing a statement: %w", err)
+		}
+		n, err := res.RowsAffected()
+		if err != nil {
+			return added, fmt.Errorf("importing a statement: %w", err)
+		}
+		added += n
 	}
-	res, err := tx.ExecContext(ctx, `INSERT INTO statement_lines (import_id, bank_account, booked_on, value_on, at, amount, reference, key, occurrence, line_no, parent, type, content_sealed, recorded_at)
-		SELECT $1, $2, $3, nullif($4, '')::date, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14
-		WHERE ($11 <> '' OR $7 = '' OR NOT EXISTS (SELECT FROM statement_lines d WHERE d.bank_account = $2 AND d.parent = $7 AND d.superseded_at IS NULL))
-		AND ($11 = '' OR NOT EXISTS (SELECT FROM statement_lines w WHERE w.bank_account = $2 AND w.reference = $11 AND w.parent = '' AND w.superseded_at IS NULL))
-		ON CONFLICT (bank_account, key, occurrence) DO NOTHING`,
-		importID, l.bankAccount, l.BookedOn, l.ValueOn, at, l.Signed(), l.BankReference, l.key, l.occurrence, l.No, l.Parent, kind, l.sealed, now)
-	if err != nil {
-		return false, fmt.Errorf("line %d: %w", l.No, err)
-	}
-	n, err := res.RowsAffected()
-	return n == 1, err
+	return added, nil
 }
 
 // heardLine is a line on its way through the gateway's door.
