@@ -98,6 +98,7 @@ func (l *liar) judge() {
 	b.moves(truth)
 	b.orders()
 	b.events()
+	b.surplus()
 	if logs := l.gw.logs.String(); strings.Contains(logs, "DATA RACE") || strings.Contains(logs, "panic:") {
 		b.say("", "the gateway raced or panicked\n%s", tail(logs))
 	}
@@ -117,7 +118,11 @@ func (l *liar) judge() {
 		l.t.Errorf("order %s: %s\n%s", order, strings.Join(b.wrong[order], "\n  "), l.story(order))
 	}
 	if len(b.wrong) > 0 {
-		l.t.Errorf("again: go test ./cmd/feegate -run '^%s$' -liar.seed %d", l.t.Name(), l.seed)
+		tag := ""
+		if strings.HasPrefix(l.t.Name(), "TestTorture") {
+			tag = "-tags torture "
+		}
+		l.t.Errorf("the seed is %d; again: go test %s./cmd/feegate -run '^%s$' -liar.seed %d", l.seed, tag, l.t.Name(), l.seed)
 	}
 }
 

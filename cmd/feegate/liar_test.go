@@ -39,6 +39,16 @@ var liarSeedFlag = flag.Uint64("liar.seed", 0, "the seed of the liar's test; 0 d
 // TestTheLiar is a storm of lies at all providers at once, with the gateway killed in it: at the end the providers' ledger and the
 // gateway's books agree to the đồng.
 func TestTheLiar(t *testing.T) {
+	seed := liarSeedOf(t)
+	if seed == 0 {
+		seed = 1 + rand.Uint64N(1_000_000)
+	}
+	newLiar(t, seed).storm(240, 2)
+}
+
+// liarSeedOf is the seed that was asked for, 0 = none.
+func liarSeedOf(t *testing.T) uint64 {
+	t.Helper()
 	seed := *liarSeedFlag
 	if raw := os.Getenv("FEEGATE_LIAR_SEED"); seed == 0 && raw != "" {
 		var err error
@@ -46,10 +56,7 @@ func TestTheLiar(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if seed == 0 {
-		seed = 1 + rand.Uint64N(1_000_000)
-	}
-	newLiar(t, seed).storm(240, 2)
+	return seed
 }
 
 // liar is a storm under way.
@@ -85,7 +92,7 @@ func (r *liarRun) note(format string, args ...any) {
 
 func newLiar(t *testing.T, seed uint64) *liar {
 	t.Helper()
-	t.Logf("the liar's seed is %d; again: go test ./cmd/feegate -run '^%s$' -liar.seed %d", seed, t.Name(), seed)
+	t.Logf("the liar's seed is %d", seed)
 	start := time.Date(2026, 3, 10, 9, 0, 0, 0, sim.Zone())
 	db := dbtest.New(t)
 	service, _ := dbtest.URLs(t, db)
