@@ -301,7 +301,8 @@ func (l *liar) insist(ctx context.Context, r *liarRun, p liarPayment, first, the
 			return
 		}
 		for _, d := range told {
-			if wire.Delivered(d.Status, []byte(d.Body)) {
+			// 04 of VNPAY's IPN: another amount than asked, which is kept and asked after at once.
+			if wire.Delivered(d.Status, []byte(d.Body)) || p.Provider == "vnpay" && strings.Contains(d.Body, `"04"`) {
 				return
 			}
 		}

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
+	"feegate/gateway"
 	"feegate/gateway/vnd"
 	"feegate/providers/sim"
 )
@@ -66,7 +68,7 @@ func (l *liar) pay(ctx context.Context, r *liarRun, order, key string, a liarAtt
 	r.note("%s at %s: %d %s %s %v", key, a.Provider, status, p.ID, p.Reference, v["detail"])
 	switch {
 	case status == http.StatusCreated || status == http.StatusAccepted:
-	case status == http.StatusConflict || status == http.StatusServiceUnavailable || status == 0:
+	case status == http.StatusConflict || status == http.StatusServiceUnavailable || status == 0 || strings.HasSuffix(fmt.Sprint(v["type"]), gateway.ProblemAmountOutside):
 		return nil
 	default:
 		l.t.Errorf("order %d: paying at %s: %d %v", r.N, a.Provider, status, v)
