@@ -286,8 +286,12 @@ func (g *Gateway) whenNext(p *paymentRow, d Decision, plan providers.LookupPlan,
 		return soon(plan, p.LastLookupAt, now)
 	}
 	if plan.AfterPaid > 0 && p.Status == PaymentSucceeded && p.ExpiresAt != nil && !d.Unanswered {
-		if last := p.ExpiresAt.Add(plan.AfterPaid); now.Before(last) {
+		last := p.ExpiresAt.Add(plan.AfterPaid)
+		if now.Before(last) {
 			return &last
+		}
+		if p.LastLookupAt == nil || p.LastLookupAt.Before(last) { // the success itself came later than that
+			return soon(plan, p.LastLookupAt, now)
 		}
 	}
 	if !d.Unanswered && p.Status != PaymentPending && p.Status != PaymentCreated {
