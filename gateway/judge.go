@@ -33,6 +33,7 @@ type Stored struct {
 	OrderAmount, OrderPaid vnd.Amount
 	NewerLive              bool // another order of the same dossier and fee is open or paid
 	PastGiveUp             bool // "not found" may expire the payment now
+	ByTransfer             bool // its money lies in our own bank account: what becomes of a code or link to pay by takes none of it back
 }
 
 // Decision is what is to be done about one word. The zero value changes nothing.
@@ -45,6 +46,7 @@ type Decision struct {
 	Late       bool       // the order is paid after its expiry
 	InDoubt    bool       // a person or a look-up must decide
 	AskAgain   bool       // look up as soon as the plan allows
+	Unanswered bool       // asked about a payment that had its last word, for something denied it: no last word came
 	Mismatch   bool       // amount_mismatch: kept, named, nothing changed by it
 	Contradict bool       // the word denies a recorded success
 	Verdict    providers.Verdict
@@ -76,6 +78,10 @@ func Judge(s Stored, n providers.Notice, src Source) Decision {
 	case providers.Reversed:
 		return judgeDenial(s, src, d)
 	case providers.Declined, providers.Failed, providers.Expired:
+		if s.Status == PaymentSucceeded && s.ByTransfer {
+			d.Verdict = providers.VerdictDuplicate
+			return d
+		}
 		if s.Status == PaymentSucceeded {
 			return judgeDenial(s, src, d)
 		}
@@ -88,14 +94,21 @@ func Judge(s Stored, n providers.Notice, src Source) Decision {
 		if s.Status == PaymentCreated {
 			d.To = PaymentPending
 		}
+		d.Unanswered = src == SourceLookup && ended(s.Status) && !s.ByTransfer
 	default: // Uncertain, or a word that this program does not know
 		if s.Status == PaymentCreated {
 			d.To = PaymentPending
 		}
 		d.InDoubt = s.Status == PaymentCreated || s.Status == PaymentPending
-		d.AskAgain = d.InDoubt && !src.authoritative()
+		d.AskAgain = !src.authoritative() && (d.InDoubt || ended(s.Status))
+		d.Unanswered = src == SourceLookup && ended(s.Status)
 	}
 	return d
+}
+
+// ended: a payment in this state is looked up only when a claim contradicts it. (A reversed one is for people.)
+func ended(status string) bool {
+	return status == PaymentSucceeded || status == PaymentFailed || status == PaymentExpired
 }
 
 func judgeSuccess(s Stored, n providers.Notice, d Decision, mismatch bool) Decision {

@@ -139,7 +139,7 @@ func (g *Gateway) judged(ctx context.Context, tx *sqlx.Tx, e *effects, o *orderR
 	now, plan := g.now(), entry.Provider.LookupPlan()
 	s := Stored{Status: p.Status, Requested: p.RequestedAmount, Received: p.ReceivedAmount, Transaction: p.ProviderTransaction,
 		OrderStatus: o.Status, OrderAmount: o.Amount, OrderPaid: o.PaidAmount,
-		PastGiveUp: p.ExpiresAt != nil && !now.Before(p.ExpiresAt.Add(plan.GiveUpAfter))}
+		ByTransfer: p.ByTransfer, PastGiveUp: p.ExpiresAt != nil && !now.Before(p.ExpiresAt.Add(plan.GiveUpAfter))}
 	if o.Status == OrderExpired {
 		if s.NewerLive, err = newerLive(ctx, tx, o.ID); err != nil {
 			return "", nil, err
@@ -277,15 +277,33 @@ func (g *Gateway) succeed(e *effects, o *orderRow, p *paymentRow, d Decision, w 
 	}
 }
 
-// whenNext says when the payment is looked up next; nil for a final one unless its success was denied.
+// askedDaily is how often a question about an ended payment is asked again once the plan is used up.
+const askedDaily = 24 * time.Hour
+
+// whenNext says when the payment is looked up next; nil for an ended one unless more money may come of it or a claim contradicts it. That question stays until
+// the provider answers it: a look-up that fails must not be the end of a denial, or of late money.
 func (g *Gateway) whenNext(p *paymentRow, d Decision, plan providers.LookupPlan, now time.Time) *time.Time {
 	if d.AskAgain {
 		return soon(plan, p.LastLookupAt, now)
 	}
-	if p.Status == PaymentPending || p.Status == PaymentCreated {
-		return nextLookup(plan, p.CreatedAt, p.ExpiresAt, p.LastLookupAt, now)
+	if plan.AfterPaid > 0 && p.Status == PaymentSucceeded && p.ExpiresAt != nil && !d.Unanswered {
+		last := p.ExpiresAt.Add(plan.AfterPaid)
+		if now.Before(last) {
+			return &last
+		}
+		if p.LastLookupAt == nil || p.LastLookupAt.Before(last) { // the success itself came later than that
+			return soon(plan, p.LastLookupAt, now)
+		}
 	}
-	return nil
+	if !d.Unanswered && p.Status != PaymentPending && p.Status != PaymentCreated {
+		return nil
+	}
+	next := nextLookup(plan, p.CreatedAt, p.ExpiresAt, p.LastLookupAt, now)
+	if next == nil && d.Unanswered {
+		daily := now.Add(askedDaily)
+		next = &daily
+	}
+	return next
 }
 
 // announce writes the events, each holding its object as it stands after the change: an order's events the order, any other

@@ -83,6 +83,11 @@ func TestJudge(t *testing.T) {
 		{"declined", open, providers.Notice{Outcome: providers.Declined}, SourceCallback, Decision{To: PaymentFailed}},
 		{"a callback denies a success", paid, providers.Notice{Outcome: providers.Failed, Amount: 100}, SourceCallback, Decision{AskAgain: true, Contradict: true}},
 		{"a look-up denies a success", paid, providers.Notice{Outcome: providers.Failed}, SourceLookup, Decision{To: PaymentReversed, Contradict: true}},
+		{"a code to pay by has expired, its money is in the bank", with(func(s *Stored) { *s = paid; s.ByTransfer = true }), providers.Notice{Outcome: providers.Expired}, SourceLookup, Decision{Verdict: providers.VerdictDuplicate}},
+		{"a part came by transfer, the link waits on", with(func(s *Stored) { *s = paid; s.ByTransfer = true }), providers.Notice{Outcome: providers.Pending}, SourceLookup, Decision{}},
+		{"an unclear word about a success", paid, providers.Notice{Outcome: providers.Uncertain}, SourceCallback, Decision{AskAgain: true}},
+		{"no answer about a success", paid, providers.Notice{Outcome: providers.Uncertain}, SourceLookup, Decision{Unanswered: true}},
+		{"no last word about a refusal", with(func(s *Stored) { s.Status = PaymentFailed }), providers.Notice{Outcome: providers.Pending}, SourceLookup, Decision{Unanswered: true}},
 		{"a foreign request id", open, providers.Notice{Outcome: providers.Succeeded, Amount: 100, Doubt: true}, SourceCallback, Decision{AskAgain: true}},
 	} {
 		if c.want.Verdict == "" {

@@ -296,6 +296,7 @@ type LookupPlan struct {
 	Early       []time.Duration // after creation
 	AfterExpiry []time.Duration // after the payment's expiry
 	AfterReturn time.Duration   // after a payer's return without a callback
+	AfterPaid   time.Duration   // after the expiry of what was paid, once, where further money may have come untold; 0 = not asked
 	AfterDoubt  time.Duration   // after a wrong amount or a word that asks for a look-up
 	MinInterval time.Duration   // never ask twice within
 	GiveUpAfter time.Duration   // a payment "not found" this long after its expiry is expired

@@ -156,6 +156,47 @@ func TestAProviderThatContradictsItself(t *testing.T) {
 	}
 }
 
+// A contradiction is asked about until there is an answer: one look-up that fails is not the end of it.
+func TestADenialOutlivesALookupThatFails(t *testing.T) {
+	for name, c := range map[string]struct {
+		before, then map[string]any // what the provider does, and what it does afterwards
+		reached, end string
+	}{
+		"money taken back":               {map[string]any{"outcome": "succeed"}, map[string]any{"outcome": "reverse"}, "succeeded", "reversed"},
+		"another amount after a refusal": {map[string]any{"outcome": "decline"}, map[string]any{"outcome": "succeed", "amount": 30000}, "failed", "succeeded"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStreet(t)
+			_, payment, reference := s.started("momo")
+			s.decide("momo", reference, c.before)
+			status := func() any { return s.call(http.MethodGet, "/v1/payments/"+payment, "", nil).get(t)["status"] }
+			if got := status(); got != c.reached {
+				t.Fatalf("first: %v", got)
+			}
+			for _, fault := range []string{"status_500", "garbage", "none"} {
+				s.ok(s.send(http.MethodPost, s.sim+"/control/momo/faults", map[string]any{"operation": "lookup", "fault": fault}, nil), http.StatusOK)
+				if fault == "status_500" {
+					s.decide("momo", reference, c.then)
+				}
+				if got := status(); got != c.reached {
+					t.Fatalf("before %s: %v", fault, got)
+				}
+				s.move(time.Hour)
+				if _, err := s.app.gateway.Sweep(t.Context(), 10); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := status(); got != c.end {
+				t.Errorf("at last: %v", got)
+			}
+			s.move(40 * 24 * time.Hour)
+			if n := s.count(`SELECT count(*) FROM payments WHERE id = $1 AND next_lookup_at IS NOT NULL`, payment); n != 0 {
+				t.Error("answered, and still asked")
+			}
+		})
+	}
+}
+
 func TestAnExpiredKeyIsNobodys(t *testing.T) {
 	s := newStreet(t)
 	hash := sha256.Sum256([]byte("fgk_test_expired"))

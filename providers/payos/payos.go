@@ -156,6 +156,7 @@ func (*provider) LookupPlan() providers.LookupPlan {
 		AfterDoubt:  time.Second,
 		MinInterval: time.Minute,
 		GiveUpAfter: 15 * time.Minute,
+		AfterPaid:   time.Minute, // a payer may transfer twice, and the webhook of either may be lost
 	}
 }
 
