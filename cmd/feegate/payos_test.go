@@ -76,6 +76,21 @@ func TestPayOSIsAskedAboutTransfersThatWereNotTold(t *testing.T) {
 	}
 }
 
+// A payer transfers twice and only one webhook comes: the link is asked after once more when its time is over.
+func TestPayOSIsAskedAgainAboutWhatWasPaid(t *testing.T) {
+	s := payosStreet(t)
+	order, reference, _ := s.link(1)
+	s.decide("payos", reference, map[string]any{"outcome": "succeed", "amount": 50000})
+	s.decide("payos", reference, map[string]any{"outcome": "succeed", "amount": 50000, "callback": map[string]any{"send": false}})
+	if v := s.ok(s.call(http.MethodGet, "/v1/orders/"+order, "", nil), 200); v["status"] != "paid" || v["surplus_amount"] != 0.0 {
+		t.Fatalf("%v", v)
+	}
+	s.sweepUntilQuiet()
+	if v := s.ok(s.call(http.MethodGet, "/v1/orders/"+order, "", nil), 200); v["surplus_amount"] != 50000.0 {
+		t.Errorf("the second transfer is lost: %v", v)
+	}
+}
+
 // A payer who chooses another way has the link cancelled: nobody can pay it any more by mistake.
 func TestAnotherWayCancelsTheLink(t *testing.T) {
 	s := payosStreet(t)
