@@ -11,7 +11,7 @@ test: browser ## everything that must hold before a change lands
 	@unformatted=$$(gofmt -l cmd gateway migrations providers $(wildcard reconciliation)); test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted"; exit 1; }
 	go vet ./...
 	@# The tests share one PostgreSQL, which is stopped whatever they say.
-	go test $(race) ./...; said=$$?; go run ./migrations/dbtest/stop; exit $$said
+	go test $(race) -timeout 30m ./...; said=$$?; go run ./migrations/dbtest/stop; exit $$said
 bench: build ## benchmarks as ratios within one run, one table at the end
 	go test -tags bench -run '^TestBench' -count=1 -timeout 120m -v ./cmd/...
 torture: ## the long fault and property runs
