@@ -16,12 +16,16 @@ import (
 )
 
 // maxDepth is how deep elements may lie in one another; the message's own structure has less than twenty levels.
-const maxDepth = 40
+const (
+	maxDepth = 40
+	maxNodes = 3_000_000
+)
 
 // node is an element by its local name: versions 02 to 08 and later differ in namespace and in a few levels, not in what a name means.
 type node struct {
 	name string
-	attr map[string]string
+	attr map[string]string // nil where there is none
+	said []byte
 	text string
 	kids []*node
 	line int
@@ -88,6 +92,7 @@ func parseXML(raw []byte) (*node, error) {
 		}
 		return nil, fmt.Errorf("the encoding %s is not read here", label)
 	}
+	nodes := 0
 	root := &node{}
 	stack := []*node{root}
 	for {
@@ -106,7 +111,13 @@ func parseXML(raw []byte) (*node, error) {
 			if len(stack) > maxDepth {
 				return nil, refuse(line, "", "its elements lie more than %d deep", maxDepth)
 			}
-			n := &node{name: t.Name.Local, line: line, attr: map[string]string{}}
+			n := &node{name: t.Name.Local, line: line}
+			if nodes++; nodes > maxNodes {
+				return nil, refuse(line, "", "has more than %d elements", maxNodes)
+			}
+			if len(t.Attr) > 0 {
+				n.attr = map[string]string{}
+			}
 			for _, a := range t.Attr {
 				n.attr[a.Name.Local] = a.Value
 			}
@@ -114,11 +125,13 @@ func parseXML(raw []byte) (*node, error) {
 			top.kids = append(top.kids, n)
 			stack = append(stack, n)
 		case xml.EndElement:
+			top := stack[len(stack)-1]
+			top.text, top.said = string(top.said), nil
 			stack = stack[:len(stack)-1]
 		case xml.CharData:
 			top := stack[len(stack)-1]
 			if len(top.kids) == 0 {
-				top.text += string(t)
+				top.said = append(top.said, t...)
 			}
 		}
 	}
@@ -283,7 +296,7 @@ func (s *Statement) camtEntry(e *node) ([]Line, vnd.Signed, error) {
 		s.Findings = append(s.Findings, Finding{e.line, "batch_mismatch", "the details of this entry do not add up to it: it is taken as one movement"})
 		details = nil
 	}
-	if batch && len(details) == 0 {
+	if l.Batch = batch && len(details) == 0; l.Batch {
 		s.Findings = append(s.Findings, Finding{e.line, "batch_without_details", "a sum of several movements: ask the bank for the details"})
 	}
 	if len(details) == 1 {

@@ -123,7 +123,7 @@ func mtStatement(fields []field) (s *Statement, more bool, err error) {
 			}
 			s.Lines = append(s.Lines, *l)
 		case "86":
-			if n := len(s.Lines); n > 0 && !closed {
+			if n := len(s.Lines); n > 0 && !closed && fields[i-1].tag == "61" { // one of each movement
 				s.Lines[n-1].mtDetails(f.lines)
 			}
 		}

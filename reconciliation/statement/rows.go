@@ -36,6 +36,9 @@ func spreadsheetDate(text string) (day string, at time.Time, rest string, err er
 	return parseDate(text)
 }
 
+// maxNarrative is how long a movement's text may grow by the rows below it.
+const maxNarrative = 4000
+
 // movement reads one row: a movement, with fee and tax beside it where the bank writes them into columns of their own, or the rest of the
 // text of the one before.
 func (t *table) movement(row []string, line int, date string) error {
@@ -57,7 +60,7 @@ func (t *table) movement(row []string, line int, date string) error {
 	}
 	narrative := h.cell(row, colNarrative)
 	if debit == 0 && credit == 0 && (!isAmount || amount == 0) {
-		if n := len(t.s.Lines); date == "" && n > 0 && narrative != "" {
+		if n := len(t.s.Lines); date == "" && n > 0 && narrative != "" && len(t.s.Lines[n-1].Narrative) < maxNarrative {
 			l := &t.s.Lines[n-1]
 			l.Narrative, l.Joined = l.Narrative+" "+narrative, l.Joined+narrative
 		}
@@ -101,7 +104,8 @@ func (t *table) movement(row []string, line int, date string) error {
 		l.Balance = &b
 	}
 	lines := []Line{l}
-	for col, suffix := range map[string]string{colFee: "#fee", colVAT: "#vat"} {
+	for _, of := range [][2]string{{colFee, "#fee"}, {colVAT, "#vat"}} { // in the same order each time
+		col, suffix := of[0], of[1]
 		n, has, err := t.numbers.read(col, h.cell(row, col), line)
 		if err != nil {
 			return err

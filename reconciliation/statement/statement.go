@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -51,6 +52,7 @@ type Line struct {
 	In                   bool // money came in; a reversal's effect, not what it reverses
 	Amount               vnd.Amount
 	Reversal             bool // it takes an earlier one back
+	Batch                bool // a sum of several movements, whose details the file has not
 	Candidate            bool // its text sounds as if it did: a person confirms
 	BookedOn, ValueOn    string
 	At                   time.Time // zero: the file tells the day alone
@@ -190,13 +192,11 @@ func (s *Statement) check() error {
 	if len(s.Lines) > MaxLines {
 		return refuse(s.Lines[MaxLines].No, "", "at most %d movements in one statement", MaxLines)
 	}
-	sum, batch := s.Opening, map[string]bool{}
+	sum := s.Opening
+	s.Lines = slices.DeleteFunc(s.Lines, func(l Line) bool { return l.Amount == 0 }) // a movement of nothing is none
 	for i := range s.Lines {
 		l := &s.Lines[i]
 		sum += l.Signed()
-		if l.Parent != "" {
-			batch[l.Parent] = true
-		}
 		l.Narrative, l.Joined = norm.NFC.String(strings.TrimSpace(l.Narrative)), norm.NFC.String(l.Joined)
 		if l.Type == "" {
 			l.Type = typeOf(l)
