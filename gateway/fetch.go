@@ -56,10 +56,13 @@ func (g *Gateway) fetch(ctx context.Context, accountID string, f providers.Trans
 	if err != nil {
 		return fmt.Errorf("reading the transfers of account %s: %w", accountID, err)
 	}
-	for _, n := range found {
-		if _, err := g.Record(context.WithoutCancel(ctx), Word{AccountID: accountID, Notice: n, Source: SourceLookup}); err != nil {
-			return err // the cursor stays: they are told again
-		}
+	var errs error
+	for _, n := range found { // one that fails keeps no other waiting
+		_, err := g.Record(context.WithoutCancel(ctx), Word{AccountID: accountID, Notice: n, Source: SourceLookup})
+		errs = errors.Join(errs, err)
+	}
+	if errs != nil {
+		return errs // the cursor stays: they are told again
 	}
 	return g.moveCursor(ctx, accountID, cursor, next)
 }

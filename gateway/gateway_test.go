@@ -108,6 +108,10 @@ func newStreet(t *testing.T) *street {
 			t.Fatal(err)
 		}
 	}
+	if err := accounts.Create(ctx, account.Account{ID: bankC, Provider: "bank_b", AgencyCode: "H10.12", Kinds: []string{"phi", "le_phi"}, BaseURL: "http://127.0.0.1:1",
+		Terminal: "555666777", BeneficiaryAccount: "555666777", Credentials: map[string]string{"key": "K"}}); err != nil { // another bank account at the same notifier
+		t.Fatal(err)
+	}
 	s.g = gateway.New(s.db, accounts, keys, "http://127.0.0.1:1", world.Now)
 	return s
 }

@@ -121,7 +121,7 @@ func (g *Gateway) listRefunds(ctx context.Context, tx *sqlx.Tx, c Caller, k Key,
 	}
 	now := g.now()
 	list := RefundList{ID: newID("rfl_"), AgencyCode: in.AgencyCode, CreatedBy: c.Actor, CreatedAt: now}
-	e := &effects{}
+	e, sending := &effects{}, map[string]bool{}
 	for _, id := range ids {
 		m, r, err := lockRefund(ctx, tx, id)
 		if err != nil {
@@ -131,12 +131,13 @@ func (g *Gateway) listRefunds(ctx context.Context, tx *sqlx.Tx, c Caller, k Key,
 		if err != nil {
 			return Answer{}, err
 		}
-		if !ready {
+		if ready = ready && !sending[r.PaymentID]; !ready { // one at a time of a payment: the next goes with the next list
 			if slices.Contains(in.Refunds, id) {
 				return Answer{}, &Problem{Name: ProblemRefundState, Detail: id + " cannot be sent now: its payment is no longer there, or another refund of it is under way", Order: r.OrderID}
 			}
 			continue
 		}
+		sending[r.PaymentID] = true
 		from := r.Status
 		if r.ProviderReference, err = g.transferReference(now); err != nil {
 			return Answer{}, err

@@ -144,6 +144,7 @@ type tellingRow struct {
 	SourceID   string    `json:"source_id"`
 	TransferID string    `json:"transfer_id"`
 	ToldBy     string    `json:"told_by"`
+	Owns       bool      `json:"owns"` // the movement is on the teller's own account
 	RecordedAt time.Time `json:"recorded_at"`
 }
 

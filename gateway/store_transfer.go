@@ -10,6 +10,7 @@ import (
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 
+	"feegate/gateway/account"
 	"feegate/providers"
 )
 
@@ -26,36 +27,71 @@ func lockBankAccount(ctx context.Context, tx *sqlx.Tx, account string) error {
 type knownMovement struct {
 	transferRow
 	PaymentID *string `db:"payment_id"`
+	Owner     *string `db:"owner"` // an account that tells of it and whose own it is
 }
 
 const transferColumns = `t.id, t.bank_account, t.account_id, t.direction, t.amount, t.bank_reference, t.reference, t.ambiguous, t.wrong_account,
 	t.payer_kind, t.payer_bank, t.payer_masked, t.at, t.recorded_at`
 
-// knownTransfer finds the movement that a source tells of, among what was told before: by the source's own id, by the bank's
-// reference, or, where one of the two has none, by amount, content and time, as told by another source (the bank's statement is one
-// beside every notifier). told: this source has told it.
-func knownTransfer(ctx context.Context, tx *sqlx.Tx, t *transferRow, sourceID string, within time.Duration, statement bool) (known *knownMovement, told bool, err error) {
-	var found struct {
+// knownTransfer finds the movement that a source tells of, among what was told before: by the source's own id; by the bank's reference;
+// else as told by another source, with the same amount at nearly the same time and the same words. The
+// bank's statement is a source beside every notifier: it confirms what they told, by the same reference of ours or words
+// around the payer's, even where the bank gives it other numbers there. told:
+// this source has told it.
+func (g *Gateway) knownTransfer(ctx context.Context, tx *sqlx.Tx, t *transferRow, w *Word) (known *knownMovement, told bool, err error) {
+	var rows []struct {
 		knownMovement
-		Told bool `db:"told"`
+		Rank      int    `db:"rank"`
+		Sealed    []byte `db:"content_sealed"`
+		SameWords bool   `db:"same_words"`
+		Stated    bool   `db:"stated"` // told by the bank's statement
 	}
-	err = tx.GetContext(ctx, &found, `WITH own AS (SELECT transfer_id FROM bank_transfer_sources WHERE account_id = $1 AND source_id = $2),
-		same AS (SELECT transfer_id, 1 AS rank FROM own
+	m, statement := w.Notice.Transfer, w.Source == SourceStatement
+	within := alikeWithin
+	if m.DayOnly {
+		within = 12 * time.Hour
+	}
+	if statement {
+		within = 36 * time.Hour // booked the next day, or dated by the day alone
+	}
+	err = tx.SelectContext(ctx, &rows, `WITH same AS (SELECT transfer_id, 1 AS rank FROM bank_transfer_sources WHERE account_id = $1 AND source_id = $2
 			UNION ALL SELECT id, 2 FROM bank_transfers WHERE $4 <> '' AND bank_account = $3 AND bank_reference = $4 AND direction = $5 AND amount = $6
-			UNION ALL (SELECT b.id, 3 FROM bank_transfers b WHERE (b.bank_reference = '' OR $4 = '') AND b.bank_account = $3 AND b.direction = $5 AND b.amount = $6
-				AND b.at BETWEEN $7 AND $8 AND b.content_digest = $9::text::bytea
-				AND NOT EXISTS (SELECT FROM bank_transfer_sources s JOIN merchant_accounts a ON a.id = s.account_id JOIN merchant_accounts me ON me.id = $1
-					WHERE s.transfer_id = b.id AND a.provider = me.provider AND (s.told_by = 'statement') = $10) ORDER BY b.at, b.id LIMIT 1))
-		SELECT `+transferColumns+`, p.id AS payment_id, EXISTS (SELECT FROM own) AS told
-		FROM same JOIN bank_transfers t ON t.id = same.transfer_id LEFT JOIN payments p ON p.transfer_id = t.id ORDER BY rank LIMIT 1`,
-		t.AccountID, sourceID, t.BankAccount, t.BankReference, t.Direction, t.Amount, t.At.Add(-within), t.At.Add(within), t.ContentDigest, statement)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, false, nil
-	}
+			UNION ALL (SELECT b.id, 3 FROM bank_transfers b WHERE b.bank_account = $3 AND b.direction = $5 AND b.amount = $6
+				AND CASE WHEN $10 THEN
+						b.at BETWEEN $7 AND $8 AND NOT EXISTS (SELECT FROM statement_transfers x JOIN statement_lines l ON l.id = x.line_id
+							WHERE x.transfer_id = b.id AND (l.import_id = $11 OR l.reference <> '' AND $4 <> ''))
+					WHEN EXISTS (SELECT FROM bank_transfer_sources s WHERE s.transfer_id = b.id AND s.told_by = 'statement') THEN b.at BETWEEN $7::timestamptz - interval '36 hours' AND $8::timestamptz + interval '36 hours'
+					ELSE b.at BETWEEN $7 AND $8 AND (b.bank_reference = '' OR $4 = '') END
+				AND ($10 OR NOT EXISTS (SELECT FROM bank_transfer_sources s JOIN merchant_accounts a ON a.id = s.account_id JOIN merchant_accounts me ON me.id = $1
+					WHERE s.transfer_id = b.id AND a.provider = me.provider AND s.told_by <> 'statement')) ORDER BY b.at, b.id LIMIT 20))
+		SELECT `+transferColumns+`, p.id AS payment_id, same.rank, t.content_sealed, t.content_digest = $9::text::bytea AS same_words,
+			EXISTS (SELECT FROM bank_transfer_sources s WHERE s.transfer_id = t.id AND s.told_by = 'statement') AS stated
+		FROM same JOIN bank_transfers t ON t.id = same.transfer_id LEFT JOIN payments p ON p.transfer_id = t.id ORDER BY rank, t.at, t.id`,
+		t.AccountID, m.ID, t.BankAccount, t.BankReference, t.Direction, t.Amount, t.At.Add(-within), t.At.Add(within), t.ContentDigest, statement, m.Batch)
 	if err != nil {
 		return nil, false, fmt.Errorf("finding a transfer told before: %w", err)
 	}
-	return &found.knownMovement, found.Told, nil
+	for i := range rows {
+		r := &rows[i]
+		alike := r.Rank < 3 || r.SameWords
+		switch {
+		case alike:
+		case !statement && !r.Stated: // two notifiers pass on the same words: two equal amounts of one reference are two movements
+			continue
+		case r.Reference != "" && t.Reference != "":
+			alike = r.Reference == t.Reference
+		default: // banks put words around what the payer wrote
+			text, err := g.keys.Open(r.Sealed, "transfer:"+r.ID)
+			if err != nil {
+				return nil, false, fmt.Errorf("reading a transfer told before: %w", err)
+			}
+			alike = oneInTheOther(folded(string(text)), folded(m.Content))
+		}
+		if alike && (r.Rank < 3 || r.Reference == "" || t.Reference == "" || r.Reference == t.Reference) {
+			return &r.knownMovement, r.Rank == 1, nil
+		}
+	}
+	return nil, false, nil
 }
 
 // accountOfTransfer is the account whose payment has a transfer's reference, "" where none has.
@@ -81,9 +117,10 @@ func transferOf(ctx context.Context, tx *sqlx.Tx, paymentID string) (string, err
 }
 
 // refundOfDebit is the word for the refund that a debit names, where its amount is the refund's; nil where none is named.
-func refundOfDebit(ctx context.Context, tx *sqlx.Tx, t *transferRow) (*RefundWord, error) {
+func refundOfDebit(ctx context.Context, tx *sqlx.Tx, t *transferRow, teller *account.Account) (*RefundWord, error) {
 	var r refundRow
-	err := tx.GetContext(ctx, &r, `SELECT `+orderOrNone(refundColumns)+` FROM refunds WHERE provider_reference = $1 AND manual AND amount = $2 AND status IN ('submitted', 'failed')`, t.Reference, t.Amount)
+	err := tx.GetContext(ctx, &r, `SELECT `+orderOrNone(refundColumns)+` FROM refunds WHERE provider_reference = $1 AND manual AND amount = $2 AND status IN ('submitted', 'failed')
+		AND coalesce((SELECT agency_code FROM orders o WHERE o.id = order_id), (SELECT agency_code FROM merchant_accounts a WHERE a.id = account_id)) = $3`, t.Reference, t.Amount, teller.AgencyCode)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -122,7 +159,9 @@ func (g *Gateway) moveCursor(ctx context.Context, accountID, from, to string) er
 // transferByID reads a transfer and the payment that has its money.
 func transferByID(ctx context.Context, tx *sqlx.Tx, id string) (*knownMovement, error) {
 	var t knownMovement
-	if err := tx.GetContext(ctx, &t, `SELECT `+transferColumns+`, p.id AS payment_id FROM bank_transfers t LEFT JOIN payments p ON p.transfer_id = t.id WHERE t.id = $1`, id); err != nil {
+	if err := tx.GetContext(ctx, &t, `SELECT `+transferColumns+`, p.id AS payment_id,
+		(SELECT s.account_id FROM bank_transfer_sources s WHERE s.transfer_id = t.id AND s.owns ORDER BY s.recorded_at, s.account_id LIMIT 1) AS owner
+		FROM bank_transfers t LEFT JOIN payments p ON p.transfer_id = t.id WHERE t.id = $1`, id); err != nil {
 		return nil, fmt.Errorf("reading transfer %s: %w", id, err)
 	}
 	return &t, nil
@@ -132,7 +171,7 @@ func transferByID(ctx context.Context, tx *sqlx.Tx, id string) (*knownMovement, 
 func (g *Gateway) readTransfer(ctx context.Context, id string) (*TransferView, []byte, error) {
 	v := &TransferView{ToldBy: []string{}, Suggestions: []Suggestion{}}
 	var sealed []byte
-	err := g.db.QueryRowContext(ctx, `SELECT id, bank_account, amount, bank_reference, reference, ambiguous, wrong_account, payer_masked, at, recorded_at, content_sealed,
+	err := g.db.QueryRowContext(ctx, `SELECT id, bank_account, amount, bank_reference, reference, ambiguous, NOT EXISTS (SELECT FROM bank_transfer_sources s WHERE s.transfer_id = t.id AND s.owns), payer_masked, at, recorded_at, content_sealed,
 		ARRAY(SELECT account_id FROM bank_transfer_sources s WHERE s.transfer_id = t.id ORDER BY recorded_at, account_id) FROM bank_transfers t WHERE id = $1`, id).
 		Scan(&v.ID, &v.BankAccount, &v.Amount, &v.BankReference, &v.Reference, &v.Ambiguous, &v.WrongAccount, &v.PayerMasked, &v.At, &v.RecordedAt, &sealed, pq.Array(&v.ToldBy))
 	if err != nil {
@@ -142,7 +181,7 @@ func (g *Gateway) readTransfer(ctx context.Context, id string) (*TransferView, [
 		FROM bank_transfers t JOIN merchant_accounts own ON own.id = t.account_id JOIN merchant_accounts a ON a.agency_code = own.agency_code
 		JOIN payments p ON p.account_id = a.id AND p.by_transfer AND p.status IN ('pending', 'expired') AND p.created_at BETWEEN t.at - interval '3 days' AND t.recorded_at
 		JOIN orders o ON o.id = p.order_id AND o.status IN ('open', 'expired') AND o.amount - o.paid_amount = t.amount
-		WHERE t.id = $1 AND NOT t.wrong_account ORDER BY p.created_at DESC LIMIT 10`, id); err != nil {
+		WHERE t.id = $1 AND EXISTS (SELECT FROM bank_transfer_sources s WHERE s.transfer_id = t.id AND s.owns) ORDER BY p.created_at DESC LIMIT 10`, id); err != nil {
 		return nil, nil, fmt.Errorf("finding what transfer %s may be for: %w", id, err)
 	}
 	return v, sealed, nil

@@ -55,6 +55,13 @@ func (g *Gateway) takeTransfer(ctx context.Context, tx *sqlx.Tx, w Word) (provid
 	if err != nil {
 		return "", nil, err
 	}
+	if entry.Account.Unapproved { // whose money it takes nobody has approved: its word is kept and moves nothing
+		e := &effects{}
+		if err := g.keepRaw(e, w, "", providers.VerdictRecorded); err != nil {
+			return "", nil, err
+		}
+		return providers.VerdictRecorded, nil, e.write(ctx, tx)
+	}
 	e := &effects{}
 	t, err := g.movement(entry, &w)
 	if err != nil {
@@ -63,14 +70,11 @@ func (g *Gateway) takeTransfer(ctx context.Context, tx *sqlx.Tx, w Word) (provid
 	if err := lockBankAccount(ctx, tx, t.BankAccount); err != nil {
 		return "", nil, err
 	}
-	within := alikeWithin
-	if w.Notice.Transfer.DayOnly {
-		within = 12 * time.Hour
-	}
-	known, told, err := knownTransfer(ctx, tx, t, w.Notice.Transfer.ID, within, w.Source == SourceStatement)
+	known, told, err := g.knownTransfer(ctx, tx, t, &w)
 	if err != nil {
 		return "", nil, err
 	}
+	owns := !t.WrongAccount
 	verdict := providers.VerdictRecorded
 	settled := false
 	if known != nil {
@@ -92,17 +96,17 @@ func (g *Gateway) takeTransfer(ctx context.Context, tx *sqlx.Tx, w Word) (provid
 		case w.Source.authoritative():
 			by = "lookup"
 		}
-		e.tellings = append(e.tellings, tellingRow{w.AccountID, w.Notice.Transfer.ID, t.ID, by, g.now()})
+		e.tellings = append(e.tellings, tellingRow{w.AccountID, w.Notice.Transfer.ID, t.ID, by, owns, g.now()})
 	}
 	var refund *RefundWord
 	switch {
-	case settled, t.WrongAccount, t.Reference == "":
+	case settled, !owns, t.Reference == "":
 	case t.Direction == transferOut:
-		if refund, err = refundOfDebit(ctx, tx, t); err != nil {
+		if refund, err = refundOfDebit(ctx, tx, t, &entry.Account); err != nil {
 			return "", nil, err
 		}
 	default:
-		v, err := g.creditTransfer(ctx, tx, e, t, w, verdict)
+		v, err := g.creditTransfer(ctx, tx, e, t, w, &entry.Account, verdict)
 		return v, nil, err
 	}
 	if err := g.keepRaw(e, w, deref(paymentOf(known)), verdict); err != nil {
@@ -160,8 +164,14 @@ func folded(s string) string {
 	}, s)
 }
 
+// oneInTheOther: banks set what the payer wrote into words of their own. A short text says too little to tell by.
+func oneInTheOther(a, b string) bool {
+	const telling = 6
+	return len(a) >= telling && strings.Contains(b, a) || len(b) >= telling && strings.Contains(a, b)
+}
+
 // creditTransfer gives the money to the payment with its reference, or to a new one beside it.
-func (g *Gateway) creditTransfer(ctx context.Context, tx *sqlx.Tx, e *effects, t *transferRow, w Word, verdict providers.Verdict) (providers.Verdict, error) {
+func (g *Gateway) creditTransfer(ctx context.Context, tx *sqlx.Tx, e *effects, t *transferRow, w Word, teller *account.Account, verdict providers.Verdict) (providers.Verdict, error) {
 	raw := w.Raw
 	w.Raw = nil // kept once, under the account of who told it
 	accountID, err := accountOfTransfer(ctx, tx, t.Reference)
@@ -183,8 +193,8 @@ func (g *Gateway) creditTransfer(ctx context.Context, tx *sqlx.Tx, e *effects, t
 	if err != nil {
 		return "", err
 	}
-	if plainAccount(or(shown.Account.BeneficiaryAccount, shown.Account.Terminal)) != t.BankAccount {
-		// The reference of one agency's payment on another agency's account: people sort that out.
+	if plainAccount(or(shown.Account.BeneficiaryAccount, shown.Account.Terminal)) != t.BankAccount || shown.Account.AgencyCode != teller.AgencyCode || shown.Account.Mode != teller.Mode {
+		// The reference of one agency's payment on another agency's account, or told by another agency's source: people sort that out.
 		return keep("", verdict)
 	}
 	w.AccountID, w.Notice.Reference, w.Notice.Transaction = accountID, t.Reference, or(w.Notice.Transaction, t.ID)

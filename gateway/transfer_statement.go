@@ -21,15 +21,15 @@ func (g *Gateway) RecordStatementLine(ctx context.Context, accountID string, n p
 
 // ReverseTransfer takes back the payment of a transfer that the bank took back: the one that came into the account within the last days with
 // the same amount, and whose bank reference or whose reference of ours the bank's text names. Where none or several are named nothing is
-// done: the debit is kept, and people see it.
-func (g *Gateway) ReverseTransfer(ctx context.Context, bankAccount string, n providers.Notice) error {
+// done, and done is false: the debit is kept.
+func (g *Gateway) ReverseTransfer(ctx context.Context, bankAccount string, n providers.Notice) (done bool, err error) {
 	account, reference, err := g.takenBack(ctx, bankAccount, n)
 	if err != nil || reference == "" {
-		return err
+		return false, err
 	}
 	_, err = g.Record(ctx, Word{AccountID: account, Source: SourceStatement,
 		Notice: providers.Notice{Reference: reference, Outcome: providers.Reversed, Code: "statement", PaidAt: n.PaidAt}})
-	return err
+	return err == nil, err
 }
 
 // SealText seals what people wrote, for a purpose.

@@ -18,6 +18,7 @@ import (
 
 const (
 	bankA, bankB   = "acc_bank_a", "acc_bank_b"
+	bankC          = "acc_bank_c"
 	ownBankAccount = "0011000111222"
 )
 

@@ -57,9 +57,10 @@ func (g *Gateway) RecordTransfer(ctx context.Context, tx *sqlx.Tx, c Caller, id,
 	switch {
 	case t.PaymentID != nil:
 		return *t.PaymentID, nil
-	case t.WrongAccount:
+	case t.Owner == nil:
 		return "", &Problem{Name: ProblemAccountUnsuited, Detail: "the money went into an account that is not the agency's: it is not the agency's to record"}
 	}
+	t.AccountID = *t.Owner
 	entry, err := g.accounts.Get(ctx, t.AccountID)
 	if err != nil {
 		return "", err

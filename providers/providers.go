@@ -251,6 +251,7 @@ type Transfer struct {
 	Reference string // the bank's id of the movement, the same in every source; "" = not told
 	Content   string // as received
 	Out       bool   // money left
+	Batch     string // of a statement: its import; the movements of one batch are different movements
 	DayOnly   bool   // the source dates it by the day alone
 	Ambiguous bool   // more than one of our references is in the content
 }

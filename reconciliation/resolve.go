@@ -169,6 +169,9 @@ func (r *Reconciler) propose(ctx context.Context, tx *sqlx.Tx, c gateway.Caller,
 
 // fits refuses an action that makes no sense for this discrepancy, when it is proposed: what its approval would meet later.
 func (r *Reconciler) fits(ctx context.Context, tx *sqlx.Tx, c gateway.Caller, d *Discrepancy, in NewResolution) error {
+	if in.Action == RefundPayer && d.TransferID != nil && d.Kind == "bank_unmatched" {
+		return invalid("action", "record the money first (record_payment, without an order): then it is surplus, and can be refunded")
+	}
 	if in.Action != RecordPayment && in.Action != AcceptMatch {
 		return nil
 	}

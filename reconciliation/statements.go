@@ -106,8 +106,10 @@ func (r *Reconciler) Statement(ctx context.Context, c gateway.Caller, f Statemen
 	if err := r.keepStatement(ctx, imp, all, lines, f.DryRun); err != nil || f.DryRun {
 		return imp, err
 	}
-	_, err = r.HearStatements(ctx, heardAtOnce)
-	return imp, err
+	// What this file's lines say is taken in at once, as far as it goes; what fails, of this file or another, the work in the background meets
+	// again and reports. The import stands.
+	_, _ = r.HearStatements(ctx, heardAtOnce)
+	return imp, nil
 }
 
 // whose holds a statement to an account of ours that the caller may work on.
@@ -210,6 +212,9 @@ func keyed(s *statement.Statement) []bookedLine {
 // heardAtOnce is how many lines are taken in by the call that imports them; the rest follow within seconds.
 const heardAtOnce = 500
 
+// askedAgainFor is how long a reversal waits for what it takes back.
+const askedAgainFor = 24 * time.Hour
+
 // HearStatements takes lines that nobody has taken through the gateway's door, each by itself: an import that was cut off between its
 // lines and the door goes on here. It gives how many there were.
 func (r *Reconciler) HearStatements(ctx context.Context, limit int) (int, error) {
@@ -239,15 +244,19 @@ func (r *Reconciler) hear(ctx context.Context, l *heardLine) error {
 		return err
 	}
 	n := providers.Notice{Outcome: providers.Succeeded, Amount: vnd.Amount(max(l.Amount, -l.Amount)), PaidAt: l.when(), Code: "statement", Transaction: l.Reference,
-		Transfer: &providers.Transfer{ID: "statement:" + l.Key + "#" + fmt.Sprint(l.Occurrence), Account: l.BankAccount, Reference: l.Reference, Content: text, Out: l.Amount < 0, DayOnly: l.At == nil}}
+		Transfer: &providers.Transfer{ID: "statement:" + l.Key + "#" + fmt.Sprint(l.Occurrence), Account: l.BankAccount, Reference: l.Reference, Content: text, Out: l.Amount < 0, Batch: l.ImportID, DayOnly: l.At == nil}}
 	n.Reference, n.Transfer.Ambiguous = accounts[0].Account.Registration.FindReference(text)
 	transfer, err := r.gateway.RecordStatementLine(ctx, accounts[0].Account.ID, n)
 	if err != nil {
 		return err
 	}
 	if l.Type == "reversal" && l.Amount < 0 { // before the line is tied: cut off here, it is taken back all the same
-		if err := r.gateway.ReverseTransfer(ctx, l.BankAccount, n); err != nil {
+		done, err := r.gateway.ReverseTransfer(ctx, l.BankAccount, n)
+		if err != nil {
 			return err
+		}
+		if !done && r.now().Sub(l.RecordedAt) < askedAgainFor { // what it takes back may be heard of later
+			return nil
 		}
 	}
 	return r.tieLine(ctx, l.ID, transfer)

@@ -69,17 +69,29 @@ found AS (
 		JOIN payments x ON x.id = c.payment_id
 		WHERE NOT EXISTS (SELECT FROM lookups k WHERE k.object_id = x.id AND k.asked_at >= c.received_at AND k.outcome <> 'uncertain')
 		AND NOT EXISTS (SELECT FROM matches m WHERE m.payment_id = x.id AND m.ended_at IS NULL)
-	UNION ALL SELECT s.account_id, s.date, CASE WHEN t.wrong_account THEN 'wrong_account' ELSE 'bank_unmatched' END, 'transfer:' || t.id, t.amount, 0, 0, 'transfer', t.id, NULL
-		FROM day_scope s JOIN bank_transfers t ON t.account_id = s.account_id AND t.direction = 'in' AND s.date IN (business_day(t.at), business_day(t.recorded_at))
-		WHERE s.date = ` + namedOn + ` AND NOT EXISTS (SELECT FROM payments p WHERE p.transfer_id = t.id)),
+	UNION ALL SELECT s.account_id, s.date, CASE WHEN t.direction = 'out' THEN 'refund_unmatched' WHEN ` + ownsNone + ` THEN 'wrong_account' ELSE 'bank_unmatched' END,
+		'transfer:' || t.id, t.amount, 0, 0, 'transfer', t.id, NULL
+		FROM day_scope s JOIN bank_transfers t ON business_day(t.at) = s.date OR business_day(t.recorded_at) = s.date
+		WHERE ` + ownerOf + ` = s.account_id AND s.date = ` + namedOn + ` AND ` + nobodys + `),
 -- A payment that a line made succeed: kept, healed from the start.
 healed AS (SELECT l.account_id, l.date, 'status_mismatch', l.subject, l.amount, 0, 0, l.type, l.item_id, l.id FROM l WHERE rank = 1 AND done AND type = 'payment' AND ours_at = account_id AND by_line)
 INSERT INTO day_found SELECT *, false FROM found UNION ALL SELECT *, true FROM healed`
 
+// ownerOf is the account whose bank transfer t is: one that tells of it and whose own bank account it is on; ownsNone: there is none.
+const (
+	ownerOf  = `coalesce((SELECT x.account_id FROM bank_transfer_sources x WHERE x.transfer_id = t.id AND x.owns ORDER BY x.recorded_at, x.account_id LIMIT 1), t.account_id)`
+	ownsNone = `NOT EXISTS (SELECT FROM bank_transfer_sources x WHERE x.transfer_id = t.id AND x.owns)`
+)
+
+// nobodys: bank transfer t came in and pays nothing, or left with the reference of a refund and is not the one that refund was paid by.
+const nobodys = `(t.direction = 'in' AND NOT EXISTS (SELECT FROM payments p WHERE p.transfer_id = t.id)
+	OR t.direction = 'out' AND EXISTS (SELECT FROM refund_list_items i WHERE i.reference = t.reference)
+		AND NOT EXISTS (SELECT FROM refunds f WHERE f.status = 'succeeded' AND f.provider_reference = t.reference AND f.amount = t.amount AND f.provider_transaction IN (t.bank_reference, t.id)))`
+
 // namedOn is the day on which a bank transfer t that belongs to nobody is named: its own, or, where that was closed before it
 // was heard of, the day it was heard on. Named once, it stays where it is.
 const namedOn = `coalesce((SELECT min(n.date) FROM discrepancies n WHERE n.transfer_id = t.id), CASE WHEN EXISTS (SELECT FROM days c
-	WHERE c.account_id = t.account_id AND c.date = business_day(t.at) AND c.status IN ('closed', 'signed')) THEN business_day(t.recorded_at) ELSE business_day(t.at) END)`
+	WHERE c.account_id = ` + ownerOf + ` AND c.date = business_day(t.at) AND c.status IN ('closed', 'signed')) THEN business_day(t.recorded_at) ELSE business_day(t.at) END)`
 
 // nameDiscrepancies brings the days' lists to what was found: new ones are opened, changed ones updated, and what no longer
 // differs is resolved with effect 0, the money of its claims and write-offs moved back. One that a person explained or wrote

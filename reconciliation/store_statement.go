@@ -27,7 +27,7 @@ func (r *Reconciler) keepStatement(ctx context.Context, imp *StatementImport, al
 	if err := alone(ctx, tx); err != nil {
 		return fmt.Errorf("importing a statement: %w", err)
 	}
-	known, err := oneStatement(ctx, tx, `sha256 = $1 AND kind = 'statement' AND status = 'visible'`, imp.SHA256)
+	known, err := oneStatement(ctx, tx, `sha256 = $1 AND bank_account = $2 AND kind = 'statement' AND status = 'visible'`, imp.SHA256, all[0].Account)
 	if err == nil {
 		*imp, imp.Known = *known, true
 		imp.Known = true
@@ -121,6 +121,9 @@ func insertLines(ctx context.Context, tx *sqlx.Tx, importID string, lines []book
 			if l.Candidate { // not certain: it is kept as it is, and a person says
 				r.Type = "other"
 			}
+			if l.Batch {
+				r.Type = "batch"
+			}
 			if l.ValueOn != "" {
 				r.ValueOn = &l.ValueOn
 			}
@@ -159,6 +162,8 @@ func insertLines(ctx context.Context, tx *sqlx.Tx, importID string, lines []book
 // heardLine is a line on its way through the gateway's door.
 type heardLine struct {
 	ID          int64      `db:"id"`
+	ImportID    string     `db:"import_id"`
+	RecordedAt  time.Time  `db:"recorded_at"`
 	BankAccount string     `db:"bank_account"`
 	BookedOn    time.Time  `db:"booked_on"`
 	At          *time.Time `db:"at"`
@@ -192,9 +197,9 @@ func (r *Reconciler) unheard(ctx context.Context, limit int) ([]heardLine, error
 		}
 	}
 	var out []heardLine
-	if err := r.db.SelectContext(ctx, &out, `SELECT l.id, l.bank_account, l.booked_on, l.at, l.amount, l.reference, l.key, l.occurrence, l.type, l.content_sealed FROM statement_lines l
-		WHERE l.bank_account = ANY ($1) AND l.superseded_at IS NULL AND l.type IN ('transfer', 'other', 'reversal') AND l.content_sealed IS NOT NULL
-		AND NOT EXISTS (SELECT FROM statement_transfers x WHERE x.line_id = l.id) ORDER BY l.id LIMIT $2`, pq.Array(banks), limit); err != nil {
+	if err := r.db.SelectContext(ctx, &out, `SELECT l.id, l.import_id, l.recorded_at, l.bank_account, l.booked_on, l.at, l.amount, l.reference, l.key, l.occurrence, l.type, l.content_sealed FROM statement_lines l
+		WHERE l.bank_account = ANY ($1) AND l.recorded_at > $3 AND l.superseded_at IS NULL AND l.type IN ('transfer', 'other', 'reversal') AND l.content_sealed IS NOT NULL
+		AND NOT EXISTS (SELECT FROM statement_transfers x WHERE x.line_id = l.id) ORDER BY l.type = 'reversal', l.id LIMIT $2`, pq.Array(banks), limit, r.now().Add(-namedWithin)); err != nil {
 		return nil, fmt.Errorf("finding statement lines to take in: %w", err)
 	}
 	return out, nil

@@ -137,3 +137,49 @@ func TestTheBankTakesATransferBack(t *testing.T) {
 		t.Errorf("%s, %v", got, said["findings"])
 	}
 }
+
+// The reversal may stand before what it takes back, and the same bytes may be two accounts' statement.
+func TestTheStatementsOrderAndItsAccountMatter(t *testing.T) {
+	s := newStreet(t)
+	s.bank()
+	mai := s.person("mai", []identity.Role{identity.Finance})
+	order, _, reference, _ := s.shown(1)
+	mt := ":20:S1\n:25:" + ownBank + "\n:28C:1/1\n:60F:C260310VND0,\n:61:2603100310RC50000,NTRFNONREF//FT78\n:86:HOAN TRA GD FT77\n" +
+		":61:2603100310C50000,NTRFNONREF//FT77\n:86:" + reference + "\n:61:2603100310C0,NTRFNONREF//FT79\n:86:NOTHING\n:62F:C260310VND0,\n-\n"
+	if imp := s.ok(s.statementFile(mai, "", mt), 201); imp["lines"] != 2.0 {
+		t.Errorf("a movement of nothing is kept: %v", imp)
+	}
+	if v := s.ok(s.call(http.MethodGet, "/v1/orders/"+order, "", nil), 200); v["status"] != "open" || v["payments"].([]any)[0].(map[string]any)["status"] != "reversed" {
+		t.Errorf("%v", v)
+	}
+	const bank = "1122334455"
+	if err := s.app.accounts.Create(t.Context(), account.Account{ID: "acc_vietqr", Provider: "vietqr", AgencyCode: "H10.12", Kinds: []string{"phi", "le_phi"},
+		Position: 20, Terminal: bank, BeneficiaryBank: "970418", BeneficiaryAccount: bank, BeneficiaryName: "UBND XA", Credentials: map[string]string{}}); err != nil {
+		t.Fatal(err)
+	}
+	_, _, reference, _ = s.shown(2)
+	file := "Ngày giao dịch;Số tham chiếu;Ghi nợ;Ghi có;Số dư;Nội dung\n10/03/2026;FT91;;50000;50000;" + reference + "\n"
+	wrong := s.ok(s.uploadTo(mai, "/v1/statements", "bank_account", bank, "file", file), 201)
+	right := s.ok(s.uploadTo(mai, "/v1/statements", "bank_account", ownBank, "file", file), 201)
+	if wrong["id"] == right["id"] || right["added"] != 1.0 {
+		t.Errorf("%v, %v", wrong, right)
+	}
+	if got := s.count(`SELECT count(*) FROM orders WHERE status = 'paid'`); got != 1 {
+		t.Errorf("%d orders are paid", got)
+	}
+}
+
+// The same statement in two formats, one without the bank's numbers, is one.
+func TestTheStatementInTwoFormatsCountsOnce(t *testing.T) {
+	s := newStreet(t)
+	s.bank()
+	mai := s.person("mai", []identity.Role{identity.Finance})
+	order, _, reference, _ := s.shown(1)
+	s.ok(s.statementFile(mai, "", stated(ownBank, 0, [3]string{"", "25000", reference}, [3]string{"", "25000", reference})), 201)
+	mt := ":20:S1\n:25:" + ownBank + "\n:28C:1/1\n:60F:C260310VND0,\n:61:2603100310C25000,NTRFNONREF//FT1\n:86:" + reference +
+		"\n:61:2603100310C25000,NTRFNONREF//FT2\n:86:" + reference + "\n:62F:C260310VND50000,\n-\n"
+	s.ok(s.statementFile(mai, "", mt), 201)
+	if v := s.ok(s.call(http.MethodGet, "/v1/orders/"+order, "", nil), 200); v["status"] != "paid" || v["surplus_amount"] != 0.0 || len(v["payments"].([]any)) != 2 {
+		t.Errorf("%v", v)
+	}
+}

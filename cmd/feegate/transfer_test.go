@@ -1,15 +1,21 @@
 package main
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"maps"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"feegate/gateway/account"
 	"feegate/gateway/identity"
+	"feegate/providers/vietqr"
 )
 
 const ownBank = "0123456789"
@@ -237,4 +243,68 @@ func TestThePageOffersWhatWorks(t *testing.T) {
 		t.Errorf("offered:%s", got)
 	}
 	page.sees("", "Đang bảo trì đến")
+}
+
+// An account whose beneficiary nobody has approved, and another agency's, can tell what they like: nobody is credited by it.
+func TestOnlyAnApprovedAccountOfTheAgencyIsBelieved(t *testing.T) {
+	s := newStreet(t)
+	s.bank()
+	if _, err := s.db.ExecContext(t.Context(), `INSERT INTO agencies (code, name) VALUES ('H10.99', 'Xã khác')`); err != nil {
+		t.Fatal(err)
+	}
+	evil := s.person("evil", []identity.Role{identity.Admin}, "H10.99")
+	order, _, reference, _ := s.shown(1)
+	v := s.ok(s.as(evil, http.MethodPost, "/v1/accounts", "", map[string]any{"provider": "payos", "agency_code": "H10.99", "kinds": []string{"phi"}, "tariff": map[string]int{"bps": 0, "fixed": 0, "min": 0, "max": 0},
+		"base_url": s.sim + "/payos", "beneficiary": map[string]any{"bank": "970436", "number": ownBank, "name": "UBND XA"},
+		"credentials": map[string]string{"clientId": "evil", "apiKey": "k", "checksumKey": "MYOWNKEY"}}), 201)
+	id := v["id"].(string)
+	number, err := vietqr.Decode(reference)
+	if err != nil {
+		t.Fatal(err)
+	}
+	say := func(n int) {
+		data := map[string]any{"orderCode": number, "amount": 25000, "description": reference, "accountNumber": ownBank, "reference": fmt.Sprint("FAKE", n), "transactionDateTime": "2026-03-10 09:00:00",
+			"currency": "VND", "paymentLinkId": fmt.Sprint("x", n), "code": "00", "desc": "success"}
+		var parts []string
+		for _, k := range slices.Sorted(maps.Keys(data)) {
+			parts = append(parts, fmt.Sprintf("%s=%v", k, data[k]))
+		}
+		mac := hmac.New(sha256.New, []byte("MYOWNKEY"))
+		mac.Write([]byte(strings.Join(parts, "&")))
+		body := map[string]any{"code": "00", "desc": "success", "success": true, "data": data, "signature": hex.EncodeToString(mac.Sum(nil))}
+		if r := s.send(http.MethodPost, s.api+"/callbacks/payos/"+id, body, nil); r.status != 200 {
+			t.Errorf("%d %s", r.status, r.body)
+		}
+	}
+	say(1)
+	other := s.person("other", []identity.Role{identity.Approver}, "H10.99")
+	proposal := s.one(`SELECT id FROM account_beneficiaries WHERE status = 'proposed'`)
+	s.ok(s.as(other, http.MethodPost, "/v1/accounts/"+id+"/beneficiaries/"+proposal+"/approve", "", nil), 200)
+	say(2)
+	if o := s.ok(s.call(http.MethodGet, "/v1/orders/"+order, "", nil), 200); o["paid_amount"] != 0.0 || o["status"] != "open" {
+		t.Errorf("an order is paid by an invented transfer: %v", o)
+	}
+}
+
+// Money that leaves with a refund's reference and is not the one that the refund was paid by has a name.
+func TestMoneyThatLeavesTwiceIsNamed(t *testing.T) {
+	s := newStreet(t)
+	s.bank()
+	mai, lan := s.person("mai", []identity.Role{identity.Finance}), s.person("lan", []identity.Role{identity.Approver})
+	refund, _ := s.refunding(1, mai, lan, "0123456789")
+	s.ok(s.as(mai, http.MethodPost, "/v1/refund-lists", "l1", map[string]any{"agency_code": "H10.12"}), 201)
+	content := s.ok(s.as(lan, http.MethodGet, "/v1/refunds/"+refund, "", nil), 200)["provider_reference"].(string)
+	for range 2 {
+		s.wired(map[string]any{"amount": 20000, "content": content, "out": true})
+	}
+	if v := s.ok(s.as(lan, http.MethodGet, "/v1/refunds/"+refund, "", nil), 200); v["status"] != "succeeded" {
+		t.Errorf("%v\n%s", v, s.logs)
+	}
+	if _, err := s.app.reconciler.NameTransfers(t.Context(), 10); err != nil {
+		t.Fatal(err)
+	}
+	items := s.list(mai, "kind=refund_unmatched&status=open")
+	if len(items) != 1 || items[0]["amount"] != 20000.0 || items[0]["transfer_id"] == nil {
+		t.Errorf("%v", items)
+	}
 }

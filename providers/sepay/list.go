@@ -34,7 +34,10 @@ func (p *provider) Transfers(ctx context.Context, cursor string) ([]providers.No
 		q.Set("transaction_date_min", time.Date(y, m, d-1, 0, 0, 0, 0, vietqr.Zone()).Format(time.DateTime))
 	}
 	rows := map[uint64]vietqr.Movement{}
-	for range maxPages {
+	for number := 1; ; number++ {
+		if number > maxPages { // newest first: going on from here would leave the older ones out
+			return nil, "", fmt.Errorf("sepay list: %w: more than %d pages", providers.ErrUncertain, maxPages)
+		}
 		page, err := p.page(ctx, q)
 		if err != nil {
 			return nil, "", fmt.Errorf("sepay list: %w", err)
