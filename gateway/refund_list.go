@@ -260,6 +260,15 @@ func (g *Gateway) decideListed(ctx context.Context, c Caller, id string, n provi
 		case done && r.SubmittedAt != nil && n.At.Before(r.SubmittedAt.Add(-24*time.Hour)):
 			return &Problem{Name: ProblemInvalid, Fields: []FieldError{{"paid_at", "lies before the list was made"}}}
 		}
+		if done {
+			other, err := confirmedBy(ctx, tx, r, n.Transaction)
+			if err != nil {
+				return err
+			}
+			if other != "" {
+				return &Problem{Name: ProblemInvalid, Fields: []FieldError{{"bank_reference", "is that of " + other + ", which went with another list: one debit pays one list"}}}
+			}
+		}
 		return g.carryOutRefund(ctx, tx, m, r, JudgeRefund(r.Status, n), RefundWord{Notice: n, Source: SourcePerson, Actor: c.Actor, Detail: detail, caller: &c})
 	})
 	if err != nil {

@@ -131,6 +131,23 @@ func refundOfDebit(ctx context.Context, tx *sqlx.Tx, t *transferRow, teller *acc
 		Notice: providers.RefundNotice{Outcome: providers.Succeeded, Transaction: or(t.BankReference, t.ID), At: t.At}}, nil
 }
 
+// confirmedBy is a refund of the same agency and another list that was confirmed by the same reference of the bank, "" where there is none.
+// Within a list it may come again: some banks debit a list in one sum.
+func confirmedBy(ctx context.Context, tx *sqlx.Tx, r *refundRow, bankReference string) (string, error) {
+	var id string
+	err := tx.GetContext(ctx, &id, `SELECT f.id FROM refunds f JOIN refund_list_items fi ON fi.refund_id = f.id AND fi.reference = f.provider_reference JOIN refund_lists fl ON fl.id = fi.list_id
+		JOIN refund_list_items i ON i.refund_id = $1 AND i.reference = $2 JOIN refund_lists l ON l.id = i.list_id
+		WHERE f.manual AND f.status = 'succeeded' AND f.provider_transaction = $3 AND fl.agency_code = l.agency_code AND fl.id <> l.id LIMIT 1`,
+		r.ID, r.ProviderReference, bankReference)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("finding what %q confirmed already: %w", bankReference, err)
+	}
+	return id, nil
+}
+
 // claimCursor takes the turn to read an account's list, if its last reading is long enough ago.
 func (g *Gateway) claimCursor(ctx context.Context, accountID string, every time.Duration) (cursor string, mine bool, err error) {
 	now := g.now()

@@ -91,6 +91,10 @@ func TestRefundsThatNoInterfacePaysBackGoByAList(t *testing.T) {
 	if now := items[0].(map[string]any)["content"]; now == content || items[0].(map[string]any)["status"] != "submitted" {
 		t.Errorf("listed again: %v", items[0])
 	}
+	twice := s.problem(s.as(lan, http.MethodPost, "/v1/refunds/"+second+"/confirm", "", done), 422, "invalid") // that debit paid the first
+	if !strings.Contains(fmt.Sprint(twice["errors"]), first) {
+		t.Errorf("%v", twice)
+	}
 	if n := s.count(`SELECT coalesce(sum(CASE WHEN to_account = 'refund_payable' THEN amount ELSE 0 END) - sum(CASE WHEN from_account = 'refund_payable' THEN amount ELSE 0 END), 0) FROM moves`); n != -20000 {
 		t.Errorf("refunds approved and not done come to %d", n)
 	}

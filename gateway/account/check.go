@@ -79,11 +79,16 @@ func (s *Store) Check(ctx context.Context, id string, client Client) (*Report, e
 			Said: "the account cannot be used: " + err.Error(), SaidVI: "tài khoản chưa dùng được: " + err.Error()})
 		return r, nil
 	}
-	_, err = provider.Lookup(ctx, a.NobodysPayment(now))
+	answer, err := provider.Lookup(ctx, a.NobodysPayment(now))
 	lookup := heard.finding("lookup", err)
 	lookup.Asked, lookup.AskedVI = "what became of a payment that does not exist", "kết quả của một giao dịch không tồn tại"
 	if lookup.Result == ResultWorks {
 		lookup.Said, lookup.SaidVI = "it answered that it knows no such payment, or that nothing was paid: keys and address work", "đã trả lời không có giao dịch hoặc chưa có tiền: khóa và địa chỉ hoạt động"
+		if answer.Outcome == providers.Uncertain { // some say so of a payment that they do not know, others of a fault
+			lookup.Code = answer.Code
+			lookup.Said = "it answered, and took our keys, with code " + answer.Code + ", which says nothing certain of a payment: see that its document means a payment that it does not know"
+			lookup.SaidVI = "đã trả lời và nhận khóa, với mã " + answer.Code + " chưa nói chắc điều gì: hãy xem tài liệu để biết mã này là “không có giao dịch”"
+		}
 	}
 	lister, lists := provider.(providers.TransferFetcher)
 	if lookup.Result != ResultNotTried || !lists {

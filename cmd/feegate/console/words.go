@@ -52,7 +52,7 @@ var states = map[string]word{
 	"proposed": {"warn", "◐", "Chờ duyệt"}, "done": {"good", "●", "Đã thực hiện"}, "rejected": {"bad", "✕", "Bị từ chối"},
 	gateway.PaymentCreated: {"warn", "○", "Mới tạo"}, gateway.PaymentPending: {"warn", "◐", "Chờ kết quả"}, gateway.PaymentSucceeded: {"good", "●", "Thành công"},
 	gateway.PaymentFailed: {"bad", "✕", "Không thành công"}, gateway.PaymentExpired: {"bad", "✕", "Hết hạn"}, gateway.PaymentReversed: {"bad", "↩", "Bị thu hồi"},
-	gateway.RefundRequested: {"warn", "○", "Chờ duyệt"}, gateway.RefundApproved: {"warn", "◐", "Đã duyệt"}, gateway.RefundSubmitted: {"warn", "◐", "Đã gửi nhà cung cấp"},
+	gateway.RefundRequested: {"warn", "○", "Chờ duyệt"}, gateway.RefundApproved: {"warn", "◐", "Đã duyệt"}, gateway.RefundSubmitted: {"warn", "◐", "Đã gửi yêu cầu hoàn"},
 	gateway.OrderPaid: {"good", "●", "Đã nộp"}, gateway.OrderNoPaymentNeeded: {"good", "●", "Không phải nộp"}, gateway.OrderCancelled: {"bad", "✕", "Đã hủy"},
 	gateway.OrderSuperseded: {"bad", "✕", "Đã thay bằng yêu cầu khác"}, gateway.OrderPartlyRefunded: {"warn", "◐", "Hoàn một phần"}, gateway.OrderRefunded: {"warn", "◌", "Đã hoàn"},
 	"matched": {"good", "●", "Đã đối soát"}, "closed": {"good", "●", "Đã khóa sổ"}, "signed": {"good", "●", "Đã ký"}, "reopened": {"warn", "◐", "Mở lại"},
@@ -97,7 +97,7 @@ var evidenceWords = map[string]string{"confirmed": "đã khớp tệp đối so�
 
 var brands = map[string]string{"vnpay": "VNPAY", "momo": "MoMo", "zalopay": "ZaloPay", "payos": "payOS", "sepay": "VietQR (SePay)", "casso": "VietQR (Casso)", "vietqr": "VietQR", "dvcqg": "Cổng DVCQG"}
 
-var channels = map[string]string{"portal_checkout": "Trang nộp tiền", "officer_proxy": "Cán bộ nộp thay", "treasury_epay": "Cổng DVCQG", "qr_counter_self": "QR tại quầy", "counter": "Tại quầy"}
+var channels = map[string]string{"portal_checkout": "Trang nộp tiền", "officer_proxy": "Cán bộ nộp thay", "treasury_epay": "Cổng DVCQG", "qr_counter_self": "QR tại quầy", "qr_remote": "QR trên trang nộp tiền", "transfer_ref": "Chuyển khoản", "transfer_unref": "Chuyển khoản không mã", "counter": "Tại quầy"}
 
 // notices are what a page says after an act, by ?done=.
 var notices = map[string]string{"proposed": "Đã ghi đề nghị. Người duyệt khác sẽ quyết định.", "resolved": "Đã thực hiện.", "approved": "Đã duyệt.", "rejected": "Đã từ chối.",
