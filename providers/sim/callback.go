@@ -47,7 +47,9 @@ func (w *World) deliver(ctx context.Context, p Payment, m Message, d Decision) [
 	if !send {
 		return []Delivery{}
 	}
-	m.Forge = spec.Forge
+	if m.Forge = spec.Forge; m.Forge && m.Said == Pending {
+		m.Said = Succeeded // who forges claims money
+	}
 	if spec.Amount != nil {
 		m.Amount = *spec.Amount
 	}

@@ -28,7 +28,7 @@ type CallbackSpec struct {
 	DelayMS      int64       `json:"delay_ms,omitempty"`
 	Copies       int         `json:"copies,omitempty"` // absent or 0 = 1; one after the other
 	Amount       *vnd.Amount `json:"amount,omitempty"` // a rightly signed lie
-	Forge        bool        `json:"forge,omitempty"`  // a wrong signature
+	Forge        bool        `json:"forge,omitempty"`  // a wrong signature; where nothing is decided it claims success
 	BeforeAnswer bool        `json:"before_answer,omitempty"`
 }
 
