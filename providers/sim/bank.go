@@ -2,6 +2,7 @@ package sim
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/csv"
 	"fmt"
 	"hash/fnv"
@@ -16,14 +17,15 @@ import (
 // statementOpening is what the beneficiary's account held before the first payout of the simulated world.
 const statementOpening vnd.Signed = 10_000_000
 
-// StatementQuery asks for a bank statement. From and To are business days of the providers: the payout of a day is
-// booked on the next one at 06:00, so the statement of From … To covers the booking dates of one day later, and the
-// statements of following days join without a gap. Where Account is a bank account that payers transfer into, it is that account's
-// statement, of the days From … To themselves.
+// StatementQuery asks for a bank statement. Where Account is a provider's terminal, it is the statement of the bank account that the terminal is paid
+// out to, with that terminal's payouts alone, and From and To are business days of the provider: the payout of a day is booked on the next one at
+// 06:00, so that the statement of From … To covers the booking dates of one day later, and statements of following days join without a gap. Where Account, or
+// BankAccount, is a bank account, it is that account's whole statement of the days From … To themselves.
 type StatementQuery struct {
 	Provider, Account string // "" = all
 	From, To          string
 	BankAccount       string
+	Format            string // "" is csv
 	Changes           Changes
 }
 
@@ -34,7 +36,10 @@ type bankLine struct {
 	narrative string
 }
 
-// Statement writes the bank's CSV export of the payouts, net of fees: one line for each account and day.
+// defaultBank is the bank account of those who named none.
+const defaultBank = "0123456789"
+
+// Statement writes the bank's statement: payouts, net of fees, one line for each terminal and day, and what payers transferred.
 func (w *World) Statement(q StatementQuery) ([]byte, []Change, error) {
 	from, err := time.ParseInLocation(time.DateOnly, q.From, Zone())
 	if err != nil {
@@ -48,31 +53,59 @@ func (w *World) Statement(q StatementQuery) ([]byte, []Change, error) {
 		return nil, nil, fmt.Errorf("to: %w: YYYY-MM-DD, not before date", ErrInvalid)
 	}
 	first, last := from.AddDate(0, 0, 1), to.AddDate(0, 0, 1)
-	if w.isBankAccount(q.Account) {
-		q.BankAccount, first, last = q.Account, from, to
+	banks := w.payoutBanks()
+	switch {
+	case w.isBankAccount(q.Account):
+		q.BankAccount, q.Account, first, last = q.Account, "", from, to
+	case q.BankAccount != "" && q.Account == "":
+		first, last = from, to
+	case q.BankAccount == "" && q.Account != "":
+		for t, bank := range banks {
+			if t.terminal == q.Account && (q.Provider == "" || t.provider == q.Provider) {
+				q.BankAccount = bank
+			}
+		}
 	}
 	if q.BankAccount == "" {
-		q.BankAccount = "0123456789"
+		q.BankAccount = defaultBank
 	}
 	_, payouts := w.Ledger()
 	opening, lines := w.transferLines(q, first, last)
 	for _, p := range payouts {
-		if (q.Provider != "" && p.Provider != q.Provider) || (q.Account != "" && p.Account != q.Account) || p.Date > q.To || p.Amount == 0 {
+		bank := cmp.Or(banks[accountKey{p.Provider, p.Account}], defaultBank)
+		if p.Amount == 0 || q.Provider != "" && p.Provider != q.Provider || q.Account != "" && p.Account != q.Account || q.Account == "" && bank != q.BankAccount {
 			continue
 		}
-		if p.Date < q.From {
+		switch l := payoutLine(p); {
+		case !l.at.Before(last.AddDate(0, 0, 1)):
+		case l.at.Before(first):
 			opening += p.Amount
-			continue
+		default:
+			lines = append(lines, l)
 		}
-		lines = append(lines, payoutLine(p))
 	}
 	slices.SortStableFunc(lines, func(a, b bankLine) int { return a.at.Compare(b.at) })
 	lines, changes, err := spoilBank(q, last, lines)
 	if err != nil {
 		return nil, nil, err
 	}
-	file, err := writeStatement(q.BankAccount, first, last, opening, lines)
+	write, known := map[string]func(string, time.Time, time.Time, vnd.Signed, []bankLine) ([]byte, error){"": writeStatement, "csv": writeStatement, "mt940": writeMT940, "camt053": writeCAMT}[q.Format]
+	if !known {
+		return nil, nil, fmt.Errorf("format %q: %w: csv, mt940 or camt053", q.Format, ErrInvalid)
+	}
+	file, err := write(q.BankAccount, first, last, opening, lines)
 	return file, changes, err
+}
+
+// payoutBanks are the bank accounts that terminals are paid out to, those that named one.
+func (w *World) payoutBanks() map[accountKey]string {
+	out := map[accountKey]string{}
+	for _, a := range w.Accounts() {
+		if _, transfers := w.wires[a.Provider].(Bank); !transfers && a.BankAccount != "" {
+			out[accountKey{a.Provider, a.Terminal}] = a.BankAccount
+		}
+	}
+	return out
 }
 
 // transferLines are the transfers that a statement has, and what the account held before them. A statement of one provider's
@@ -98,10 +131,10 @@ func (w *World) transferLines(q StatementQuery, first, last time.Time) (opening 
 	return opening, lines
 }
 
-// isBankAccount reports whether payers transfer into an account of this number.
+// isBankAccount reports whether payers transfer, or providers pay out, into an account of this number.
 func (w *World) isBankAccount(number string) bool {
 	for _, a := range w.Accounts() {
-		if bank, ok := w.wires[a.Provider].(Bank); ok && bank.Number(a) == number {
+		if bank, ok := w.wires[a.Provider].(Bank); ok && bank.Number(a) == number || !ok && number != "" && a.BankAccount == number {
 			return true
 		}
 	}

@@ -65,8 +65,6 @@ func (w *World) control(h func(http.ResponseWriter, *http.Request) error) http.H
 			Problem(rw, http.StatusConflict, "conflict", err.Error())
 		case errors.Is(err, ErrFull):
 			Problem(rw, http.StatusInsufficientStorage, "full", err.Error())
-		case errors.Is(err, errNotBuilt):
-			Problem(rw, http.StatusNotImplemented, "not-implemented", err.Error())
 		case errors.Is(err, ErrGateway):
 			Problem(rw, http.StatusBadGateway, "gateway", err.Error())
 		default:
@@ -77,7 +75,6 @@ func (w *World) control(h func(http.ResponseWriter, *http.Request) error) http.H
 
 var (
 	errUnreadable = errors.New("the body cannot be read")
-	errNotBuilt   = errors.New("not built")
 	// ErrGateway says that the gateway's clock did not move; the simulator's stands too.
 	ErrGateway = errors.New("the gateway's clock could not be moved")
 )
@@ -253,18 +250,19 @@ func (w *World) getSettlement(rw http.ResponseWriter, r *http.Request) error {
 
 func (w *World) getStatement(rw http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
-	if f := q.Get("format"); f != "" && f != "csv" {
-		return fmt.Errorf("format %q: %w: the simulated bank writes csv", f, errNotBuilt)
-	}
 	c, err := changesOf(r)
 	if err != nil {
 		return err
 	}
-	file, changes, err := w.Statement(StatementQuery{q.Get("provider"), q.Get("account"), q.Get("date"), q.Get("to"), q.Get("bank_account"), c})
+	file, changes, err := w.Statement(StatementQuery{q.Get("provider"), q.Get("account"), q.Get("date"), q.Get("to"), q.Get("bank_account"), q.Get("format"), c})
 	if err != nil {
 		return err
 	}
-	sendFile(rw, r, "sao-ke-"+q.Get("date")+".csv", file, changes)
+	ending := map[string]string{"mt940": ".sta", "camt053": ".xml"}[q.Get("format")]
+	if ending == "" {
+		ending = ".csv"
+	}
+	sendFile(rw, r, "sao-ke-"+q.Get("date")+ending, file, changes)
 	return nil
 }
 

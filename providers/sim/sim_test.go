@@ -406,8 +406,25 @@ func TestStatementPaysTheLedger(t *testing.T) {
 	if !strings.Contains(explained, `"altered"`) || !strings.Contains(explained, `"lost"`) || !strings.Contains(explained, `"invented"`) {
 		t.Error(explained)
 	}
-	if status, text := call("GET", "/control/bank/statement?format=mt940&date="+day, ""); status != http.StatusNotImplemented || !strings.Contains(text, "csv") {
+	for format, want := range map[string]string{"mt940": ":62F:C260306VND11037950,", "camt053": `<Cd>CLBD</Cd></CdOrPrtry></Tp><Amt Ccy="VND">11037950</Amt>`} {
+		if status, text := call("GET", "/control/bank/statement?format="+format+"&date="+day, ""); status != http.StatusOK || !strings.Contains(text, want) {
+			t.Errorf("%d %s", status, text)
+		}
+	}
+	if status, text := call("GET", "/control/bank/statement?format=pdf&date="+day, ""); status != http.StatusUnprocessableEntity || !strings.Contains(text, "camt053") {
 		t.Errorf("%d %s", status, text)
+	}
+	// A terminal that is paid out elsewhere has a statement of its own, and stands on no other.
+	if status, text := call("PUT", "/control/vnpay/accounts/FEEGATE1", `{"credentials":{"vnp_TmnCode":"FEEGATE1","hash_secret":"S"},"callback_url":"http://127.0.0.1:1/x","tariff":{"bps":110},"bank_account":"777"}`); status/100 != 2 {
+		t.Fatalf("%d %s", status, text)
+	}
+	own, whole := "/control/bank/statement?account=FEEGATE1&date="+day, "/control/bank/statement?account=777&date=2026-03-06"
+	_, file = call("GET", own, "")
+	if _, same := call("GET", whole, ""); same != file || !strings.Contains(file, "Account number:;777;") || !strings.Contains(file, "Closing balance:;10.989.000;") {
+		t.Errorf("%s\n%s", file, same)
+	}
+	if _, file = call("GET", "/control/bank/statement?date="+day, ""); strings.Contains(file, "VNPAY") {
+		t.Error(file)
 	}
 }
 

@@ -115,6 +115,11 @@ func mtStatement(fields []field) (s *Statement, more bool, err error) {
 				s.Opening, opened = v, true
 			} else {
 				s.Closing, closed, more = v, true, f.tag == "62M"
+				if len(first) >= 7 { // the day that it closes; what opens it may be dated by the statement before
+					if at, err := time.Parse("060102", first[1:7]); err == nil {
+						s.To = at.Format(time.DateOnly)
+					}
+				}
 			}
 		case "61":
 			l, err := mtMovement(f)

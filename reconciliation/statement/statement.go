@@ -208,6 +208,9 @@ func (s *Statement) check() error {
 			s.To = l.BookedOn
 		}
 	}
+	if s.From == "" { // a statement without movements, that names its last day alone
+		s.From = s.To
+	}
 	if !s.Unchecked && sum != s.Closing {
 		line := 1
 		if n := len(s.Lines); n > 0 {

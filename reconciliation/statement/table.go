@@ -228,6 +228,14 @@ func (t *table) label(r int) error {
 		switch {
 		case has("SO DU DAU", "DU DAU", "OPENING BALANCE"):
 			return t.balance(&t.opening, r, c)
+		case strings.HasPrefix(words, "TU NGAY") || words == "FROM" || words == "FROM DATE":
+			if day, _, _, err := spreadsheetDate(value); err == nil {
+				t.s.From = day
+			}
+		case strings.HasPrefix(words, "DEN NGAY") || words == "TO" || words == "TO DATE":
+			if day, _, _, err := spreadsheetDate(value); err == nil {
+				t.s.To = day
+			}
 		case has("SO DU CUOI", "DU CUOI", "CLOSING BALANCE"):
 			return t.balance(&t.closing, r, c)
 		case has("SO TAI KHOAN", "ACCOUNT NO", "ACCOUNT NUMBER", "TAI KHOAN ACCOUNT") && !has("CU", "OLD") && t.s.Account == "":
