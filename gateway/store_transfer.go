@@ -204,20 +204,27 @@ func (g *Gateway) readTransfer(ctx context.Context, id string) (*TransferView, [
 	return v, sealed, nil
 }
 
-// takenBack finds the payment that a bank's reversal speaks of; "" where it names none, or several.
-func (g *Gateway) takenBack(ctx context.Context, bankAccount string, n providers.Notice) (account, reference string, err error) {
-	var found []struct {
-		Account   string `db:"account_id"`
-		Reference string `db:"provider_reference"`
-	}
-	if err := g.db.SelectContext(ctx, &found, `SELECT p.account_id, p.provider_reference FROM bank_transfers t JOIN payments p ON p.transfer_id = t.id
-		WHERE t.bank_account = $1 AND t.direction = 'in' AND t.amount = $2 AND t.at BETWEEN $3 AND $4 AND p.status = 'succeeded' AND p.order_id IS NOT NULL
-		AND (t.bank_reference <> '' AND position(t.bank_reference IN $5) > 0 OR t.reference <> '' AND t.reference = $6) LIMIT 2`,
+// takenPayment is a payment that a bank's reversal may speak of.
+type takenPayment struct {
+	ID        string `db:"id"`
+	Account   string `db:"account_id"`
+	Reference string `db:"provider_reference"`
+	Status    string `db:"status"`
+}
+
+// takenBack finds the payment that a bank's reversal speaks of; nil where it names none, or several. One that was taken back already and whose debit is
+// not known is it too: the work was cut off between the two.
+func (g *Gateway) takenBack(ctx context.Context, bankAccount string, n providers.Notice) (*takenPayment, error) {
+	var found []takenPayment
+	if err := g.db.SelectContext(ctx, &found, `SELECT p.id, p.account_id, p.provider_reference, p.status FROM bank_transfers t JOIN payments p ON p.transfer_id = t.id
+		WHERE t.bank_account = $1 AND t.direction = 'in' AND t.amount = $2 AND t.at BETWEEN $3 AND $4 AND p.order_id IS NOT NULL
+		AND (p.status = 'succeeded' OR p.status = 'reversed' AND NOT EXISTS (SELECT FROM statement_transfers x WHERE x.reverses = p.id))
+		AND (t.bank_reference <> '' AND position(t.bank_reference IN $5) > 0 OR t.reference <> '' AND t.reference = $6) ORDER BY p.status DESC LIMIT 2`,
 		bankAccount, n.Amount, n.PaidAt.AddDate(0, 0, -5), n.PaidAt.Add(12*time.Hour), n.Transfer.Content, n.Reference); err != nil {
-		return "", "", fmt.Errorf("finding the transfer that the bank took back: %w", err)
+		return nil, fmt.Errorf("finding the transfer that the bank took back: %w", err)
 	}
-	if len(found) != 1 {
-		return "", "", nil
+	if len(found) == 1 || len(found) == 2 && found[0].Status != found[1].Status {
+		return &found[0], nil
 	}
-	return found[0].Account, found[0].Reference, nil
+	return nil, nil
 }

@@ -20,16 +20,21 @@ func (g *Gateway) RecordStatementLine(ctx context.Context, accountID string, n p
 }
 
 // ReverseTransfer takes back the payment of a transfer that the bank took back: the one that came into the account within the last days with
-// the same amount, and whose bank reference or whose reference of ours the bank's text names. Where none or several are named nothing is
-// done, and done is false: the debit is kept.
-func (g *Gateway) ReverseTransfer(ctx context.Context, bankAccount string, n providers.Notice) (done bool, err error) {
-	account, reference, err := g.takenBack(ctx, bankAccount, n)
-	if err != nil || reference == "" {
-		return false, err
+// the same amount, and whose bank reference or whose reference of ours the bank's text names. It gives the payment, one that was taken back before too. Where none or
+// several are named nothing is done and it gives "": the debit is kept.
+func (g *Gateway) ReverseTransfer(ctx context.Context, bankAccount string, n providers.Notice) (payment string, err error) {
+	found, err := g.takenBack(ctx, bankAccount, n)
+	if err != nil || found == nil {
+		return "", err
 	}
-	_, err = g.Record(ctx, Word{AccountID: account, Source: SourceStatement,
-		Notice: providers.Notice{Reference: reference, Outcome: providers.Reversed, Code: "statement", PaidAt: n.PaidAt}})
-	return err == nil, err
+	if found.Status == PaymentReversed {
+		return found.ID, nil
+	}
+	if _, err = g.Record(ctx, Word{AccountID: found.Account, Source: SourceStatement,
+		Notice: providers.Notice{Reference: found.Reference, Outcome: providers.Reversed, Code: "statement", PaidAt: n.PaidAt}}); err != nil {
+		return "", err
+	}
+	return found.ID, nil
 }
 
 // SealText seals what people wrote, for a purpose.

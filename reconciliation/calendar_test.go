@@ -44,14 +44,16 @@ func TestAFileIsDueByTheAccountsCalendar(t *testing.T) {
 		day      string
 		want     string
 	}{
-		"as it was before anybody said":       {nil, nil, "2026-03-10", "2026-03-12 00:00"},
-		"on a Friday, working days":           {nil, &account.Calendar{Weekdays: workdays, Days: 1}, "2026-03-13", "2026-03-17 00:00"},
-		"on a Saturday, working days":         {nil, &account.Calendar{Weekdays: workdays, Days: 1}, "2026-03-14", "2026-03-17 00:00"},
-		"two working days, with a cut-off":    {at("17:30"), &account.Calendar{Weekdays: workdays, Days: 2}, "2026-03-12", "2026-03-17 17:30"},
-		"over a holiday":                      {at("00:00"), &account.Calendar{Weekdays: workdays, Days: 1, Holidays: []string{"2026-04-30", "2026-05-01"}}, "2026-04-29", "2026-05-05 00:00"},
-		"the same day":                        {nil, &account.Calendar{Weekdays: workdays, Days: 0}, "2026-03-10", "2026-03-11 00:00"},
-		"the same day, which is no day of it": {nil, &account.Calendar{Weekdays: workdays, Days: 0}, "2026-03-14", "2026-03-17 00:00"},
-		"once a week":                         {nil, &account.Calendar{Weekdays: []int{1}, Days: 2}, "2026-03-10", "2026-03-24 00:00"},
+		"as it was before anybody said":                  {nil, nil, "2026-03-10", "2026-03-11 07:30"},
+		"on a Friday, working days":                      {nil, &account.Calendar{Weekdays: workdays, Days: 1}, "2026-03-13", "2026-03-16 07:30"},
+		"on a Saturday, working days":                    {nil, &account.Calendar{Weekdays: workdays, Days: 1}, "2026-03-14", "2026-03-16 07:30"},
+		"two working days, with a cut-off":               {at("17:30"), &account.Calendar{Weekdays: workdays, Days: 2}, "2026-03-12", "2026-03-17 07:30"},
+		"over a holiday":                                 {at("00:00"), &account.Calendar{Weekdays: workdays, Days: 1, Holidays: []string{"2026-04-30", "2026-05-01"}}, "2026-04-29", "2026-05-04 07:30"},
+		"the same day":                                   {nil, &account.Calendar{Weekdays: workdays, Days: 0}, "2026-03-10", "2026-03-11 07:30"},
+		"the same day, which is no day of it":            {nil, &account.Calendar{Weekdays: workdays, Days: 0}, "2026-03-14", "2026-03-16 07:30"},
+		"over Tết, of an account that settles every day": {nil, nil, "2026-02-13", "2026-02-23 07:30"},
+		"before a day made good":                         {nil, nil, "2026-04-24", "2026-04-28 07:30"},
+		"once a week":                                    {nil, &account.Calendar{Weekdays: []int{1}, Days: 2}, "2026-03-10", "2026-03-23 07:30"},
 	} {
 		everyDay, midnight := account.EveryDay(), "00:00"
 		m.terms(account.Change{Calendar: &everyDay, Cutoff: &midnight})
@@ -66,6 +68,10 @@ func TestAFileIsDueByTheAccountsCalendar(t *testing.T) {
 func TestDueDaysCountedByHand(t *testing.T) {
 	m := newMorning(t)
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	var off []string
+	if err := m.db.SelectContext(t.Context(), &off, `SELECT date::text FROM holidays`); err != nil {
+		t.Fatal(err)
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		c := account.Calendar{Days: rapid.IntRange(0, 10).Draw(t, "days"), Weekdays: rapid.SliceOfNDistinct(rapid.IntRange(1, 7), 1, 7, rapid.ID[int]).Draw(t, "weekdays")}
 		day := start.AddDate(0, 0, rapid.IntRange(0, 400).Draw(t, "day"))
@@ -87,9 +93,18 @@ func TestDueDaysCountedByHand(t *testing.T) {
 				left--
 			}
 		}
-		m.terms(account.Change{Calendar: &c})
-		if got := m.due(day.Format(time.DateOnly)); got != want.AddDate(0, 0, 1).Format(time.DateOnly)+" 00:00" {
-			t.Fatalf("%s is due %s, counted %s and a day", day.Format(time.DateOnly), got, want.Format(time.DateOnly))
+		// Missed at half past seven of the first working day after the day itself by which it is settled and its cut-off has passed.
+		cutoff := rapid.SampledFrom([]string{"00:00", "07:30", "07:31", "17:30"}).Draw(t, "cutoff")
+		missed := want
+		if cutoff > "07:30" || missed.Equal(day) {
+			missed = missed.AddDate(0, 0, 1)
+		}
+		for missed.Weekday() == time.Saturday || missed.Weekday() == time.Sunday || slices.Contains(off, missed.Format(time.DateOnly)) {
+			missed = missed.AddDate(0, 0, 1)
+		}
+		m.terms(account.Change{Calendar: &c, Cutoff: &cutoff})
+		if got := m.due(day.Format(time.DateOnly)); got != missed.Format(time.DateOnly)+" 07:30" {
+			t.Fatalf("%s is due %s, counted %s", day.Format(time.DateOnly), got, missed.Format(time.DateOnly))
 		}
 	})
 }
@@ -104,8 +119,8 @@ func TestAMissingFileIsNamedWhenItIsDue(t *testing.T) {
 		want map[string]int
 	}{
 		{time.Date(2026, 3, 12, 9, 0, 0, 0, sim.Zone()), map[string]int{}}, // by the old rule it would be due
-		{time.Date(2026, 3, 17, 17, 29, 0, 0, sim.Zone()), map[string]int{}},
-		{time.Date(2026, 3, 17, 17, 31, 0, 0, sim.Zone()), map[string]int{"file_missing": 1}},
+		{time.Date(2026, 3, 17, 7, 29, 0, 0, sim.Zone()), map[string]int{}},
+		{time.Date(2026, 3, 17, 7, 31, 0, 0, sim.Zone()), map[string]int{"file_missing": 1}},
 	} {
 		if err := m.world.Clock().Set(step.at); err != nil {
 			t.Fatal(err)

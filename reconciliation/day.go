@@ -24,7 +24,7 @@ type Day struct {
 	BankSide      Sides          `json:"bank_side"`
 	Discrepancies map[string]int `json:"discrepancies"` // the open ones
 	Accounts      []Day          `json:"accounts,omitempty"`
-	Files         int64          `json:"-"` // imports that stand
+	Files         int64          `json:"-"` // imports that stand; of an account of transfers the statements that cover the day
 	active        bool           // it has payments, lines or a state
 }
 
@@ -144,12 +144,16 @@ func (r *Reconciler) Days(ctx context.Context, c gateway.Caller, date, accountID
 		return r.Day(ctx, accountID, date)
 	}
 	sum := &Day{Date: date, Status: "open", Discrepancies: map[string]int{}, Accounts: []Day{}}
+	days, err := r.figuresOf(ctx, r.db, ids, date, date)
+	if err != nil {
+		return nil, err
+	}
 	for _, id := range ids {
-		d, err := r.Day(ctx, id, date)
-		if err != nil {
-			return nil, err
+		d := Day{AccountID: id, Date: date, Status: "open", Discrepancies: map[string]int{}}
+		if n := slices.IndexFunc(days, func(d Day) bool { return d.AccountID == id }); n >= 0 {
+			d = days[n]
 		}
-		sum.add(*d)
+		sum.add(d)
 	}
 	return sum, nil
 }

@@ -64,6 +64,7 @@ type bookedLine struct {
 	bankAccount, key string
 	occurrence       int
 	sealed           []byte
+	hint             hint
 }
 
 // Statement imports a bank statement: read as a whole, added up, its lines kept once however often and in whatever format they come.
@@ -93,7 +94,15 @@ func (r *Reconciler) Statement(ctx context.Context, c gateway.Caller, f Statemen
 			return nil, err
 		}
 		imp.add(s)
-		lines = append(lines, keyed(s)...)
+		booked := keyed(s)
+		accounts, err := r.ofBank(ctx, s.Account)
+		if err != nil {
+			return nil, err
+		}
+		for n := range booked {
+			booked[n].hint = hintOf(booked[n].Narrative, booked[n].BookedOn, accounts)
+		}
+		lines = append(lines, booked...)
 	}
 	for i := range lines {
 		if lines[i].sealed, err = r.gateway.SealText("statement:"+lines[i].bankAccount, lines[i].Narrative); err != nil {
@@ -109,7 +118,8 @@ func (r *Reconciler) Statement(ctx context.Context, c gateway.Caller, f Statemen
 	// What this file's lines say is taken in at once, as far as it goes; what fails, of this file or another, the work in the background meets
 	// again and reports. The import stands.
 	_, _ = r.HearStatements(ctx, heardAtOnce)
-	return imp, nil
+	_, err = r.MatchDue(ctx, matchedAtOnce)
+	return imp, err
 }
 
 // whose holds a statement to an account of ours that the caller may work on.
@@ -128,12 +138,15 @@ func (r *Reconciler) whose(ctx context.Context, c gateway.Caller, s *statement.S
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(accounts, func(e *account.Entry) bool {
+	if slices.ContainsFunc(accounts, func(e *account.Entry) bool {
 		return c.Person && (len(c.Agencies) == 0 || slices.Contains(c.Agencies, e.Account.AgencyCode))
 	}) {
-		return notFound("bank account")
+		return nil
 	}
-	return nil
+	if taken, err := r.slipsOf(ctx, c, s.Account); err != nil || taken {
+		return err
+	}
+	return notFound("bank account")
 }
 
 // ofBank are the merchant accounts whose money comes into a bank account; those of transfers first.
@@ -209,6 +222,9 @@ func keyed(s *statement.Statement) []bookedLine {
 	return out
 }
 
+// matchedAtOnce is how many days are matched by the call that imports a statement; the rest follow within seconds.
+const matchedAtOnce = 200
+
 // heardAtOnce is how many lines are taken in by the call that imports them; the rest follow within seconds.
 const heardAtOnce = 500
 
@@ -250,14 +266,14 @@ func (r *Reconciler) hear(ctx context.Context, l *heardLine) error {
 	if err != nil {
 		return err
 	}
+	reversed := ""
 	if l.Type == "reversal" && l.Amount < 0 { // before the line is tied: cut off here, it is taken back all the same
-		done, err := r.gateway.ReverseTransfer(ctx, l.BankAccount, n)
-		if err != nil {
+		if reversed, err = r.gateway.ReverseTransfer(ctx, l.BankAccount, n); err != nil {
 			return err
 		}
-		if !done && r.now().Sub(l.RecordedAt) < askedAgainFor { // what it takes back may be heard of later
+		if reversed == "" && r.now().Sub(l.RecordedAt) < askedAgainFor { // what it takes back may be heard of later
 			return nil
 		}
 	}
-	return r.tieLine(ctx, l.ID, transfer)
+	return r.tieLine(ctx, l.ID, transfer, reversed)
 }

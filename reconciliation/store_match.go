@@ -83,14 +83,18 @@ const fillTies = `WITH c AS (
 	FROM f LEFT JOIN matches m ON m.line_id = f.line_id AND m.ended_at IS NULL AND coalesce(m.payment_id, m.refund_id) = f.item_id`
 
 // load fills the working set with the days given.
-func load(ctx context.Context, tx *sqlx.Tx, days []accountDay) error {
+func (r *Reconciler) load(ctx context.Context, tx *sqlx.Tx, days []accountDay) error {
 	ids, dates := columns(days)
 	if _, err := tx.ExecContext(ctx, `WITH a AS (DELETE FROM day_lines), b AS (DELETE FROM day_items), c AS (DELETE FROM day_ties), d AS (DELETE FROM day_scope)
 		INSERT INTO day_scope SELECT * FROM unnest($1::text[], $2::date[])`, ids, dates); err != nil {
 		return fmt.Errorf("loading %d days: %w", len(days), err)
 	}
-	for _, step := range []string{`ANALYZE day_scope`, fillLines, `ANALYZE day_lines`, fillItems, `ANALYZE day_items`, fillTies, `ANALYZE day_ties`} {
-		if _, err := tx.ExecContext(ctx, step); err != nil {
+	for _, step := range []string{`ANALYZE day_scope`, fillLines, `ANALYZE day_lines`, fillItems, statedOnly, `ANALYZE day_items`, fillTies, `ANALYZE day_ties`} {
+		var args []any
+		if step == statedOnly {
+			args = []any{r.transferProviders()}
+		}
+		if _, err := tx.ExecContext(ctx, step, args...); err != nil {
 			return fmt.Errorf("loading %d days: %w", len(days), err)
 		}
 	}
@@ -174,6 +178,11 @@ func (r *Reconciler) match(ctx context.Context, days []accountDay) error {
 }
 
 func (r *Reconciler) matchIn(ctx context.Context, tx *sqlx.Tx, asked []accountDay) error {
+	// Before anything is read: what happens from here on marks the day anew.
+	ids, dates := columns(asked)
+	if _, err := tx.ExecContext(ctx, `DELETE FROM days_to_match m USING unnest($1::text[], $2::date[]) AS s (account_id, date) WHERE m.account_id = s.account_id AND m.date = s.date`, ids, dates); err != nil {
+		return fmt.Errorf("matching: %w", err)
+	}
 	var own []accountDay
 	for _, d := range asked {
 		closed, err := frozen(ctx, tx, d.AccountID, d.Date)
@@ -191,31 +200,38 @@ func (r *Reconciler) matchIn(ctx context.Context, tx *sqlx.Tx, asked []accountDa
 	if _, err := tx.ExecContext(ctx, workingSet); err != nil {
 		return fmt.Errorf("matching: %w", err)
 	}
-	if err := load(ctx, tx, own); err != nil {
+	if err := r.load(ctx, tx, own); err != nil {
 		return err
 	}
 	if err := pair(ctx, tx, now); err != nil {
 		return err
 	}
+	paid, err := r.payOut(ctx, tx, own, now)
+	if err != nil {
+		return err
+	}
+	ids, dates = columns(paid)
 	var days []accountDay
 	if err := tx.SelectContext(ctx, &days, `SELECT account_id, date::text FROM (SELECT account_id, date FROM day_scope
 			UNION SELECT account_id, day FROM day_items WHERE day IS NOT NULL UNION SELECT account_id, date FROM day_ties
-			UNION SELECT m.account_id, m.date FROM day_lines l JOIN settlement_lines m ON m.account_id = l.account_id AND m.key = l.key AND m.superseded_at IS NULL) t
-		WHERE NOT EXISTS (SELECT FROM days d WHERE d.account_id = t.account_id AND d.date = t.date AND d.status IN ('closed', 'signed'))`); err != nil {
+			UNION SELECT m.account_id, m.date FROM day_lines l JOIN settlement_lines m ON m.account_id = l.account_id AND m.key = l.key AND m.superseded_at IS NULL
+			UNION SELECT * FROM unnest($1::text[], $2::date[])) t
+		WHERE NOT EXISTS (SELECT FROM days d WHERE d.account_id = t.account_id AND d.date = t.date AND d.status IN ('closed', 'signed'))`, ids, dates); err != nil {
 		return fmt.Errorf("finding the days it touches: %w", err)
 	}
 	if len(days) > len(own) {
-		if err := load(ctx, tx, days); err != nil {
+		if err := r.load(ctx, tx, days); err != nil {
 			return err
 		}
 	}
-	if err := name(ctx, tx, now); err != nil {
+	if err := r.name(ctx, tx, now); err != nil {
 		return fmt.Errorf("naming the differences of %s: %w", own[0].Date, err)
 	}
-	ids, dates := columns(own)
-	if _, err := tx.ExecContext(ctx, `INSERT INTO days (account_id, date, status, matched_at)
-		SELECT a, d, 'matched', $3 FROM unnest($1::text[], $2::date[]) AS t(a, d)
-		WHERE EXISTS (SELECT FROM imports WHERE account_id = a AND date = d AND status = 'visible') ORDER BY a, d
+	ids, dates = columns(own)
+	if _, err := tx.ExecContext(ctx, `WITH s AS (SELECT * FROM unnest($1::text[], $2::date[]) AS t (account_id, date))
+		INSERT INTO days (account_id, date, status, matched_at)
+		SELECT account_id, date, 'matched', $3 FROM s
+		WHERE EXISTS (SELECT FROM imports i WHERE i.account_id = s.account_id AND i.date = s.date AND i.status = 'visible') OR EXISTS (SELECT FROM (`+statementsOf+`) c WHERE c.account_id = s.account_id AND c.date = s.date) ORDER BY 1, 2
 		ON CONFLICT (account_id, date) DO UPDATE SET status = 'matched', matched_at = $3`, ids, dates, now); err != nil {
 		return fmt.Errorf("marking the days: %w", err)
 	}

@@ -68,11 +68,7 @@ found AS (
 			AND c.received_at < (s.date + 1)::timestamp AT TIME ZONE 'UTC' AND business_day(c.received_at) = s.date
 		JOIN payments x ON x.id = c.payment_id
 		WHERE NOT EXISTS (SELECT FROM lookups k WHERE k.object_id = x.id AND k.asked_at >= c.received_at AND k.outcome <> 'uncertain')
-		AND NOT EXISTS (SELECT FROM matches m WHERE m.payment_id = x.id AND m.ended_at IS NULL)
-	UNION ALL SELECT s.account_id, s.date, CASE WHEN t.direction = 'out' THEN 'refund_unmatched' WHEN ` + ownsNone + ` THEN 'wrong_account' ELSE 'bank_unmatched' END,
-		'transfer:' || t.id, t.amount, 0, 0, 'transfer', t.id, NULL
-		FROM day_scope s JOIN bank_transfers t ON business_day(t.at) = s.date OR business_day(t.recorded_at) = s.date
-		WHERE ` + ownerOf + ` = s.account_id AND s.date = ` + namedOn + ` AND ` + nobodys + `),
+		AND NOT EXISTS (SELECT FROM matches m WHERE m.payment_id = x.id AND m.ended_at IS NULL)),
 -- A payment that a line made succeed: kept, healed from the start.
 healed AS (SELECT l.account_id, l.date, 'status_mismatch', l.subject, l.amount, 0, 0, l.type, l.item_id, l.id FROM l WHERE rank = 1 AND done AND type = 'payment' AND ours_at = account_id AND by_line)
 INSERT INTO day_found SELECT *, false FROM found UNION ALL SELECT *, true FROM healed`
@@ -83,8 +79,10 @@ const (
 	ownsNone = `NOT EXISTS (SELECT FROM bank_transfer_sources x WHERE x.transfer_id = t.id AND x.owns)`
 )
 
-// nobodys: bank transfer t came in and pays nothing, or left with the reference of a refund and is not the one that refund was paid by.
+// nobodys: bank transfer t came in and pays nothing (a provider's payout and a slip's cash do), or left with the reference of a refund and is not the one that refund was paid by.
 const nobodys = `(t.direction = 'in' AND NOT EXISTS (SELECT FROM payments p WHERE p.transfer_id = t.id)
+		AND NOT EXISTS (SELECT FROM statement_transfers x JOIN statement_lines l ON l.id = x.line_id WHERE x.transfer_id = t.id
+			AND (l.hint_account IS NOT NULL OR EXISTS (SELECT FROM bank_uses u WHERE u.line_id = l.id AND u.ended_at IS NULL)))
 	OR t.direction = 'out' AND EXISTS (SELECT FROM refund_list_items i WHERE i.reference = t.reference)
 		AND NOT EXISTS (SELECT FROM refunds f WHERE f.status = 'succeeded' AND f.provider_reference = t.reference AND f.amount = t.amount AND f.provider_transaction IN (t.bank_reference, t.id)))`
 
@@ -97,9 +95,9 @@ const namedOn = `coalesce((SELECT min(n.date) FROM discrepancies n WHERE n.trans
 // differs is resolved with effect 0, the money of its claims and write-offs moved back. One that a person explained or wrote
 // off stays resolved while its facts stay the same; when they change it is open again.
 const nameDiscrepancies = `WITH upserted AS (
-	INSERT INTO discrepancies AS d (id, account_id, date, kind, subject, amount, effect, bank_effect, payment_id, refund_id, transfer_id, line_id, recorded_at)
+	INSERT INTO discrepancies AS d (id, account_id, date, kind, subject, amount, effect, bank_effect, payment_id, refund_id, transfer_id, bank_line_id, line_id, recorded_at)
 	SELECT 'dis_' || replace(gen_random_uuid()::text, '-', ''), account_id, date, kind, subject, amount, effect, bank_effect,
-		CASE type WHEN 'payment' THEN item_id END, CASE type WHEN 'refund' THEN item_id END, CASE type WHEN 'transfer' THEN item_id END, line_id, $1 FROM day_found WHERE NOT healed
+		CASE type WHEN 'payment' THEN item_id END, CASE type WHEN 'refund' THEN item_id END, CASE type WHEN 'transfer' THEN item_id END, CASE type WHEN 'bank' THEN item_id::bigint END, line_id, $1 FROM day_found WHERE NOT healed
 	ON CONFLICT (account_id, date, kind, subject) DO UPDATE SET amount = EXCLUDED.amount, effect = EXCLUDED.effect, bank_effect = EXCLUDED.bank_effect,
 		payment_id = EXCLUDED.payment_id, refund_id = EXCLUDED.refund_id, line_id = EXCLUDED.line_id, healed = false,
 		status = CASE WHEN d.status = 'resolved' AND ` + newFacts + ` THEN 'open' ELSE d.status END,
@@ -114,7 +112,7 @@ kept AS (
 	ON CONFLICT (account_id, date, kind, subject) DO NOTHING RETURNING id, status, effect),
 gone AS (
 	UPDATE discrepancies d SET status = 'resolved', effect = 0, bank_effect = 0, resolved_at = $1, healed = true
-	FROM day_scope s WHERE d.account_id = s.account_id AND d.date = s.date AND NOT d.healed AND (d.transfer_id IS NOT NULL OR d.kind NOT IN ('statement_gap', 'bank_short', 'bank_over', 'bank_unmatched'))
+	FROM day_scope s WHERE d.account_id = s.account_id AND d.date = s.date AND NOT d.healed
 	AND NOT EXISTS (SELECT FROM day_found f WHERE NOT f.healed AND f.account_id = d.account_id AND f.date = d.date AND f.kind = d.kind AND f.subject = d.subject) RETURNING d.id, d.status, d.effect),
 back AS (
 	INSERT INTO moves (cause_type, cause_id, leg, from_account, to_account, amount, account_id, effective_at, recorded_at)
@@ -129,8 +127,11 @@ const newFacts = `(d.healed OR (d.amount, d.effect, d.bank_effect) IS DISTINCT F
 
 // name computes the loaded days' discrepancies from the rows as they stand and brings the list to that. The same rows give the
 // same list, whatever order they came in.
-func name(ctx context.Context, tx *sqlx.Tx, now time.Time) error {
+func (r *Reconciler) name(ctx context.Context, tx *sqlx.Tx, now time.Time) error {
 	if _, err := tx.ExecContext(ctx, fillFound, now); err != nil {
+		return err
+	}
+	if err := r.nameBank(ctx, tx, now); err != nil {
 		return err
 	}
 	if _, err := tx.ExecContext(ctx, `ANALYZE day_found`); err != nil {

@@ -63,6 +63,9 @@ func (r *Reconciler) keepStatement(ctx context.Context, imp *StatementImport, al
 	if imp.Added, err = insertLines(ctx, tx, id, lines, imp.RecordedAt); err != nil {
 		return err
 	}
+	if err := r.markStated(ctx, tx, id, imp.RecordedAt); err != nil {
+		return err
+	}
 	if dry {
 		return nil
 	}
@@ -111,13 +114,19 @@ func insertLines(ctx context.Context, tx *sqlx.Tx, importID string, lines []book
 		Parent      string     `json:"parent"`
 		Type        string     `json:"type"`
 		Sealed      string     `json:"content_sealed"` // \x…
+		Account     *string    `json:"hint_account"`
+		Provider    string     `json:"hint_provider"`
+		Days        []string   `json:"hint_days"`
 	}
 	for from := 0; from < len(lines); from += insertChunk {
 		var rows []row
 		for i := range lines[from:min(from+insertChunk, len(lines))] {
 			l := &lines[from+i]
 			r := row{BankAccount: l.bankAccount, BookedOn: l.BookedOn, Amount: l.Signed(), Reference: l.BankReference, Key: l.key, Occurrence: l.occurrence, LineNo: l.No,
-				Parent: l.Parent, Type: l.Type, Sealed: `\x` + hex.EncodeToString(l.sealed)}
+				Parent: l.Parent, Type: l.Type, Sealed: `\x` + hex.EncodeToString(l.sealed), Provider: l.hint.Provider, Days: append([]string{}, l.hint.Days...)}
+			if l.hint.Account != "" {
+				r.Account = &l.hint.Account
+			}
 			if l.Candidate { // not certain: it is kept as it is, and a person says
 				r.Type = "other"
 			}
@@ -141,8 +150,8 @@ func insertLines(ctx context.Context, tx *sqlx.Tx, importID string, lines []book
 			AND NOT EXISTS (SELECT FROM statement_transfers x WHERE x.line_id = w.id)`, now, string(raw)); err != nil {
 			return added, fmt.Errorf("importing a statement: %w", err)
 		}
-		res, err := tx.ExecContext(ctx, `INSERT INTO statement_lines (import_id, bank_account, booked_on, value_on, at, amount, reference, key, occurrence, line_no, parent, type, content_sealed, recorded_at)
-			SELECT $1, d.bank_account, d.booked_on, d.value_on, d.at, d.amount, d.reference, d.key, d.occurrence, d.line_no, d.parent, d.type, d.content_sealed, $2
+		res, err := tx.ExecContext(ctx, `INSERT INTO statement_lines (import_id, bank_account, booked_on, value_on, at, amount, reference, key, occurrence, line_no, parent, type, content_sealed, hint_account, hint_provider, hint_days, recorded_at)
+			SELECT $1, d.bank_account, d.booked_on, d.value_on, d.at, d.amount, d.reference, d.key, d.occurrence, d.line_no, d.parent, d.type, d.content_sealed, d.hint_account, d.hint_provider, d.hint_days, $2
 			FROM json_populate_recordset(NULL::statement_lines, $3) d
 			WHERE (d.parent <> '' OR d.reference = '' OR NOT EXISTS (SELECT FROM statement_lines o WHERE o.bank_account = d.bank_account AND o.parent = d.reference AND o.superseded_at IS NULL))
 			AND (d.parent = '' OR NOT EXISTS (SELECT FROM statement_lines w WHERE w.bank_account = d.bank_account AND w.reference = d.parent AND w.parent = '' AND w.superseded_at IS NULL))
@@ -205,9 +214,15 @@ func (r *Reconciler) unheard(ctx context.Context, limit int) ([]heardLine, error
 	return out, nil
 }
 
-// tieLine says which transfer a line is.
-func (r *Reconciler) tieLine(ctx context.Context, line int64, transfer string) error {
-	if _, err := r.db.ExecContext(ctx, `INSERT INTO statement_transfers (line_id, transfer_id, recorded_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, line, transfer, r.now()); err != nil {
+// tieLine says which transfer a line is, and which payment it takes back; the days that this concerns are matched again.
+func (r *Reconciler) tieLine(ctx context.Context, line int64, transfer, reversed string) error {
+	if _, err := r.db.ExecContext(ctx, `WITH tied AS (INSERT INTO statement_transfers (line_id, transfer_id, recorded_at, reverses) VALUES ($1, $2, $3, nullif($4, '')) ON CONFLICT DO NOTHING)
+		INSERT INTO days_to_match (account_id, date, since) SELECT DISTINCT account_id, date, $3::timestamptz FROM (
+			SELECT account_id, business_day(paid_at) AS date FROM payments WHERE (transfer_id = $2 OR id = nullif($4, '')) AND paid_at IS NOT NULL
+			UNION ALL SELECT p.account_id, l.booked_on FROM payments p JOIN statement_lines l ON l.id = $1 WHERE p.id = nullif($4, '')
+			UNION ALL SELECT `+ownerOf+`, business_day(t.at) FROM bank_transfers t WHERE t.id = $2
+			UNION ALL SELECT f.account_id, business_day(f.effective_at) FROM bank_transfers t JOIN refunds f ON f.manual AND f.status = 'succeeded' AND f.provider_transaction IN (t.id, nullif(t.bank_reference, '')) WHERE t.id = $2 AND t.direction = 'out') d
+		WHERE account_id IS NOT NULL AND date IS NOT NULL ON CONFLICT DO NOTHING`, line, transfer, r.now(), reversed); err != nil {
 		return fmt.Errorf("tying a statement's line: %w", err)
 	}
 	return nil

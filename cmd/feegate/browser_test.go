@@ -50,8 +50,11 @@ func openBrowser(t *testing.T, folder string, width int, hosts ...string) *brows
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, done := chromedp.NewContext(allocator)
 	limited, release := context.WithTimeout(ctx, 3*time.Minute)
+	started := false
 	t.Cleanup(func() {
-		_ = chromedp.Cancel(ctx) // it waits until Chromium has ended
+		if started { // what never started would be waited for without end
+			_ = chromedp.Cancel(ctx) // it waits until Chromium has ended
+		}
 		release()
 		done()
 		stop()
@@ -61,6 +64,7 @@ func openBrowser(t *testing.T, folder string, width int, hosts ...string) *brows
 	if err := chromedp.Listen(limited, b.hear); err != nil {
 		t.Fatalf("Chromium (the package chromium) does not start: %v", err)
 	}
+	started = true
 	b.run("size", chromedp.EmulateViewport(int64(width), 800))
 	t.Cleanup(func() {
 		b.mu.Lock()

@@ -260,7 +260,8 @@ type dayFiles struct {
 // not agree with us, as it happens.
 func (h *history) settle(ctx context.Context, db *sqlx.DB, a *app, simulator string, today time.Time) error {
 	mornings := make(chan dayFiles, 2)
-	both, ctx := errgroup.WithContext(ctx)
+	whole := ctx
+	both, ctx := errgroup.WithContext(whole)
 	both.Go(func() error {
 		defer close(mornings)
 		for back := historyDays; back >= 2; back-- {
@@ -285,7 +286,37 @@ func (h *history) settle(ctx context.Context, db *sqlx.DB, a *app, simulator str
 		}
 		return nil
 	})
-	return both.Wait()
+	if err := both.Wait(); err != nil {
+		return err
+	}
+	return h.bank(whole, db, a, simulator, today)
+}
+
+// bankMonth is how many days of the past one statement of the bank covers.
+const bankMonth = 31
+
+// bank imports the bank's statements of the past, some at a time, up to the payouts of the day before yesterday: yesterday's comes with the morning's.
+func (h *history) bank(ctx context.Context, db *sqlx.DB, a *app, simulator string, today time.Time) error {
+	people := gateway.Caller{Person: true, Actor: "demo"}
+	for back := historyDays; back >= 2; back -= bankMonth {
+		first, last := today.AddDate(0, 0, -back), today.AddDate(0, 0, -max(2, back-bankMonth+1))
+		at := last.AddDate(0, 0, 1).Add(7*time.Hour + 30*time.Minute)
+		r := reconciliation.New(db, a.accounts, a.gateway, func() time.Time { return at })
+		for _, account := range demoAccounts() {
+			if account.Kinds[0] == "nvtc" || account.Provider != "vnpay" && account.Provider != "momo" {
+				continue
+			}
+			name := "sao-ke-" + account.ID + "-" + last.Format(time.DateOnly) + ".sta"
+			file, err := fetch(ctx, simulator+"/control/bank/statement?format=mt940&account="+url.QueryEscape(account.terminal())+"&date="+first.Format(time.DateOnly)+"&to="+last.Format(time.DateOnly))
+			if err != nil {
+				return fmt.Errorf("the bank's statement of %s: %w", account.ID, err)
+			}
+			if _, err := r.Statement(ctx, people, reconciliation.StatementFile{Name: name, Body: bytes.NewReader(file)}); err != nil {
+				return fmt.Errorf("the bank's statement of %s: %w", account.ID, err)
+			}
+		}
+	}
+	return nil
 }
 
 // spoilt is what is wrong with the first account's file, so many days back.

@@ -105,12 +105,15 @@ func demoAccounts() []demoAccount {
 	for n, agency := range demoAgencies() {
 		for _, provider := range []func(n int) demoAccount{demoVNPAY, demoMoMo, demoZaloPay, demoSePay, demoCasso, demoPayOS, demoDVCQG} {
 			d := provider(n + 1)
+			if d.Beneficiary.Number == "" {
+				d.Beneficiary = demoPayoutBank(d.Provider, n+1)
+			}
 			d.ID, d.AgencyCode, d.Kinds = fmt.Sprintf("acc_%s_%d", d.Provider, n+1), agency.code, []string{"phi", "le_phi"}
 			out = append(out, d)
 		}
 	}
 	out = append(out, demoVietQR(demoAgencies()[0].code))
-	return append(out, demoAccount{ID: "acc_momo_nvtc", Provider: "momo", AgencyCode: demoAgencies()[0].code, Kinds: []string{"nvtc"}, Credentials: map[string]string{
+	return append(out, demoAccount{ID: "acc_momo_nvtc", Provider: "momo", AgencyCode: demoAgencies()[0].code, Kinds: []string{"nvtc"}, Beneficiary: providers.Beneficiary{Bank: "970436", Number: "1004000001", Name: "KHO BAC NHA NUOC"}, Credentials: map[string]string{
 		momo.CredentialPartner: "FEEGATEMOMONVTC", momo.CredentialAccess: "FEEGATEACCESSKEY", momo.CredentialSecret: "SECRETKEYFORTESTVECTORS000000099"}})
 }
 
@@ -154,6 +157,11 @@ func demoZaloPay(n int) demoAccount {
 // demoBank is the bank account of the n-th agency: SePay and Casso watch the same one, so that each transfer is told twice.
 func demoBank(n int) providers.Beneficiary {
 	return providers.Beneficiary{Bank: "970436", Number: fmt.Sprintf("01234567%02d", 88+n), Name: fmt.Sprintf("TAI KHOAN THU PHI %02d", n)}
+}
+
+// demoPayoutBank is where a provider pays the n-th agency's money out: an account for each provider.
+func demoPayoutBank(provider string, n int) providers.Beneficiary {
+	return providers.Beneficiary{Bank: "970436", Number: fmt.Sprintf("100%d0000%02d", map[string]int{"vnpay": 1, "momo": 2, "zalopay": 3}[provider], n), Name: fmt.Sprintf("TAI KHOAN THU PHI %02d", n)}
 }
 
 func demoSePay(n int) demoAccount {

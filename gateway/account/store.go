@@ -227,6 +227,17 @@ func (s *Store) adapter(a *Account, credentials []map[string]string, client Clie
 	}})
 }
 
+// TransferProviders names the providers whose money payers transfer themselves: the bank's statement settles them.
+func (s *Store) TransferProviders() []string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(s.registry)) {
+		if s.registry[name].Transfers {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
 // TransferReference is how references of bank transfers are drawn; nil where no provider of this program has any.
 func (s *Store) TransferReference() func(dossierCode string, at time.Time) (string, error) {
 	for _, name := range slices.Sorted(maps.Keys(s.registry)) {

@@ -269,7 +269,16 @@ type row = map[string]any
 // write puts the world into the tables.
 func (w *world) write(t *rapid.T, owner *sqlx.DB, prefix, mode string) {
 	rows := map[string][]row{"agencies": {{"code": prefix + "1", "name": "A1", "commune_code": "c1", "position": 0}, {"code": prefix + "2", "name": "A2", "position": 0}}}
-	put := func(table string, r row) { rows[table] = append(rows[table], r) }
+	var days int // a payment's line stands on a day of its own: a payout pays whole days
+	if err := owner.GetContext(t.Context(), &days, `SELECT count(*) FROM settlement_lines`); err != nil {
+		t.Fatal(err)
+	}
+	put := func(table string, r row) {
+		if table == "settlement_lines" {
+			r["date"] = time.Date(1900, 1, 1+days+len(rows[table]), 0, 0, 0, 0, time.UTC).Format(time.DateOnly)
+		}
+		rows[table] = append(rows[table], r)
+	}
 	for _, o := range w.orders {
 		status, paid, kinds := "open", int64(0), []string{}
 		if o.amount() == 0 {
@@ -326,8 +335,9 @@ func (w *world) write(t *rapid.T, owner *sqlx.DB, prefix, mode string) {
 	const line = "(SELECT id FROM settlement_lines WHERE key = ref)"
 	insert(t, owner, rows["matches"], `INSERT INTO matches (payment_id, line_id, account_id, rule, recorded_at, ended_at) SELECT ref, `+line+`, 'acc', 'x', recorded_at, ended_at
 		FROM json_to_recordset($1) AS d(ref text, recorded_at timestamptz, ended_at timestamptz)`)
-	insert(t, owner, rows["payouts"], `INSERT INTO payouts (line_id, statement_line_id, recorded_at, ended_at) SELECT `+line+`, 1, recorded_at, ended_at
-		FROM json_to_recordset($1) AS d(ref text, recorded_at timestamptz, ended_at timestamptz)`)
+	insert(t, owner, rows["payouts"], `WITH d AS (SELECT 'pyo_' || ref || row_number() OVER () AS id, * FROM json_to_recordset($1) AS d(ref text, recorded_at timestamptz, ended_at timestamptz)),
+		p AS (INSERT INTO payouts (id, bank_account, rule, proven, recorded_by, recorded_at, ended_at) SELECT id, '1', 'named', true, 'x', recorded_at, ended_at FROM d)
+		INSERT INTO payout_days (payout_id, account_id, date, net, amount, counts_on, ended_at) SELECT d.id, 'acc', l.date, 1, 1, l.date, d.ended_at FROM d JOIN settlement_lines l ON l.key = d.ref`)
 }
 
 func (w *world) writePayment(p wPayment, mode string, put func(string, row)) {
@@ -352,7 +362,7 @@ func (w *world) writePayment(p wPayment, mode string, put func(string, row)) {
 	}
 	put("payments", r)
 	if len(p.matches) > 0 {
-		put("settlement_lines", row{"import_id": "imp", "account_id": "acc", "date": "2026-01-01", "line_no": 1, "type": "payment", "reference": "", "transaction": "", "original": "",
+		put("settlement_lines", row{"import_id": "imp", "account_id": "acc", "line_no": 1, "type": "payment", "reference": "", "transaction": "", "original": "",
 			"amount": 1, "fee": 0, "net": 1, "at": p.paid, "own_date": "2026-01-01", "row_status": "", "success": true, "key": p.id, "occurrence": 1})
 	}
 	for _, f := range p.matches {

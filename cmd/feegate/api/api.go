@@ -113,6 +113,7 @@ func New(d Deps) (http.Handler, error) {
 	s.mountOperations(v1)
 	s.mountAccounts(v1)
 	s.mountReconciliation(v1)
+	s.mountBank(v1)
 	s.mountCounter(v1)
 	s.mountAdoption(v1)
 	return heads{r}, nil

@@ -106,6 +106,9 @@ func (c *Console) Mount(mux *http.ServeMux) {
 	c.on(mux, "GET /console/payments/{id}", reading, c.payment)
 	c.on(mux, "POST /console/payments/{id}/refunds", working, c.requestRefund)
 	c.on(mux, "POST /console/refunds/{id}/{decision}", deciding, c.decideRefund)
+	c.on(mux, "GET /console/bank", reading, c.bank)
+	c.on(mux, "GET /console/bank/{line}", reading, c.credit)
+	c.on(mux, "POST /console/bank/proposals/{id}", working, c.acceptMatch)
 	c.on(mux, "GET /console/search", reading, c.search)
 	c.on(mux, "GET /console/rate", reporting, c.rate)
 	c.on(mux, "GET /console/rate.csv", reporting, c.rateCSV)
@@ -261,7 +264,7 @@ func (v *visit) nav() []link {
 	for _, n := range []struct {
 		path, name string
 		roles      []identity.Role
-	}{{"/console/today", "Hôm nay", reading}, {"/console/discrepancies", "Sai lệch", reading}, {"/console/upload", "Tải tệp", working},
+	}{{"/console/today", "Hôm nay", reading}, {"/console/discrepancies", "Sai lệch", reading}, {"/console/bank", "Ngân hàng", reading}, {"/console/upload", "Tải tệp", working},
 		{"/console/search", "Tìm", reading}, {"/console/rate", "Tỷ lệ trực tuyến", reporting}} {
 		auditor := n.path != "/console/upload" && v.may(identity.Auditor)
 		if auditor || v.may(n.roles...) {

@@ -101,7 +101,7 @@ var channels = map[string]string{"portal_checkout": "Trang nộp tiền", "offic
 
 // notices are what a page says after an act, by ?done=.
 var notices = map[string]string{"proposed": "Đã ghi đề nghị. Người duyệt khác sẽ quyết định.", "resolved": "Đã thực hiện.", "approved": "Đã duyệt.", "rejected": "Đã từ chối.",
-	"requested": "Đã đề nghị hoàn tiền. Người duyệt khác sẽ quyết định.", "matched": "Đã đối soát lại ngày này."}
+	"requested": "Đã đề nghị hoàn tiền. Người duyệt khác sẽ quyết định.", "matched": "Đã đối soát lại ngày này.", "matched_by_person": "Đã ghép."}
 
 // Problems that the console alone gives.
 const (
@@ -221,5 +221,13 @@ func (c *Console) words() template.FuncMap {
 		"count": count, "fact": fact, "line": line, "field": or(fieldNames), "noted": noted, "told": told, "evidenceword": or(evidenceWords),
 		"hundredthsDot": func(h adoption.Hundredths) string { return strings.Replace(hundredths(h), ",", ".", 1) },
 		"dong":          func(n int64) string { return page.Money(vnd.Signed(n)) },
-		"rateof":        func(r adoption.Rate) *adoption.Rate { return &r }}
+		"role":          or(roles),
+		"matchreason":   matchReason,
+		"standing": func(s string) word {
+			if w, ok := standings[s]; ok {
+				return w
+			}
+			return word{"", "·", s}
+		},
+		"rateof": func(r adoption.Rate) *adoption.Rate { return &r }}
 }
