@@ -148,12 +148,7 @@ func (a *app) work(ctx context.Context, every time.Duration) *sync.WaitGroup {
 		})
 	}
 	wg.Go(func() { a.duty.tell(ctx) })
-	for _, job := range []struct {
-		name  string
-		every time.Duration
-		alike int // workers: while one waits for a provider that hangs, another takes what is due meanwhile
-		do    func(context.Context, int) (int, error)
-	}{
+	for _, j := range []job{
 		{"sweep", every, 3, a.gateway.Sweep}, {"refunds", every, 2, a.gateway.SweepRefunds}, {"expire", every, 1, a.gateway.Expire},
 		{"documents", 10 * time.Second, 1, a.gateway.FetchDocuments},
 		{"statements", 5 * time.Second, 1, a.reconciler.HearStatements},
@@ -164,26 +159,39 @@ func (a *app) work(ctx context.Context, every time.Duration) *sync.WaitGroup {
 		{"housekeeping", time.Hour, 1, a.gateway.Housekeep},
 		{"sessions", time.Hour, 1, func(ctx context.Context, _ int) (int, error) { return 0, a.people.Sweep(ctx) }},
 	} {
-		for range job.alike {
-			wg.Go(func() {
-				ticker := time.NewTicker(job.every)
-				defer ticker.Stop()
-				for {
-					select {
-					case <-ctx.Done():
-						return
-					case <-ticker.C:
-					}
-					for n := batch; n == batch && ctx.Err() == nil; { // a full batch: there is more
-						var err error
-						if n, err = job.do(ctx, batch); err != nil && ctx.Err() == nil {
-							a.log.Error("work in the background", "job", job.name, "error", err)
-							break
-						}
-					}
-				}
-			})
-		}
+		a.every(ctx, &wg, j)
 	}
 	return &wg
+}
+
+// job is a kind of work that is due every so often.
+type job struct {
+	name  string
+	every time.Duration
+	alike int // workers: while one waits for a provider that hangs, another takes what is due meanwhile
+	do    func(context.Context, int) (int, error)
+}
+
+// every does a job until the context ends.
+func (a *app) every(ctx context.Context, wg *sync.WaitGroup, j job) {
+	for range j.alike {
+		wg.Go(func() {
+			ticker := time.NewTicker(j.every)
+			defer ticker.Stop()
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case <-ticker.C:
+				}
+				for n := batch; n == batch && ctx.Err() == nil; { // a full batch: there is more
+					var err error
+					if n, err = j.do(ctx, batch); err != nil && ctx.Err() == nil {
+						a.log.Error("work in the background", "job", j.name, "error", err)
+						break
+					}
+				}
+			}
+		})
+	}
 }

@@ -123,6 +123,7 @@ type serveCommand struct {
 	PublicURL      string   `required:"" env:"FEEGATE_PUBLIC_URL" help:"Address under which payers and providers reach this." placeholder:"URL"`
 	MasterKeyFile  string   `required:"" env:"FEEGATE_MASTER_KEY_FILE" help:"File with the master key, mode 0600." placeholder:"FILE"`
 	TrustedProxies []string `env:"FEEGATE_TRUSTED_PROXIES" help:"Addresses or networks of proxies whose X-Forwarded-For is believed." placeholder:"CIDR"`
+	Inbox          string   `env:"FEEGATE_INBOX" type:"path" help:"Folder in which banks and providers drop their files (docs/closing-the-day.md)." placeholder:"DIR"`
 	LogFormat      string   `env:"FEEGATE_LOG_FORMAT" enum:"json,text" default:"json" help:"json or text."`
 }
 
@@ -155,6 +156,10 @@ func (s *serveCommand) Run(i *invocation) (err error) {
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(i.log.Handler(), slog.LevelWarn)}
 	working, cancel := context.WithCancel(i.ctx)
 	background := a.work(working, time.Second)
+	if s.Inbox != "" {
+		box := &inbox{root: s.Inbox, reconciler: a.reconciler, now: time.Now, log: i.log}
+		a.every(working, background, job{"inbox", 5 * time.Second, 1, box.look})
+	}
 	defer background.Wait()
 	defer cancel()
 	ended := make(chan error, 1)
