@@ -123,7 +123,7 @@ type serveCommand struct {
 	PublicURL      string   `required:"" env:"FEEGATE_PUBLIC_URL" help:"Address under which payers and providers reach this." placeholder:"URL"`
 	MasterKeyFile  string   `required:"" env:"FEEGATE_MASTER_KEY_FILE" help:"File with the master key, mode 0600." placeholder:"FILE"`
 	TrustedProxies []string `env:"FEEGATE_TRUSTED_PROXIES" help:"Addresses or networks of proxies whose X-Forwarded-For is believed." placeholder:"CIDR"`
-	Inbox          string   `env:"FEEGATE_INBOX" type:"path" help:"Folder in which banks and providers drop their files (docs/closing-the-day.md)." placeholder:"DIR"`
+	Inbox          string   `env:"FEEGATE_INBOX" type:"path" help:"Folder in which banks and providers drop their files (docs/morning.md)." placeholder:"DIR"`
 	LogFormat      string   `env:"FEEGATE_LOG_FORMAT" enum:"json,text" default:"json" help:"json or text."`
 }
 
