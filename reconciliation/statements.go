@@ -28,6 +28,7 @@ type StatementFile struct {
 	Format      string // "" finds out
 	Name        string
 	DryRun      bool
+	Unattended  bool // nobody looks at what it says: a table's columns must have been confirmed
 	Body        io.Reader
 }
 
@@ -112,7 +113,7 @@ func (r *Reconciler) Statement(ctx context.Context, c gateway.Caller, f Statemen
 	if !f.DryRun {
 		imp.ID = "imp_" + strings.ToLower(rand.Text())
 	}
-	if err := r.keepStatement(ctx, imp, all, lines, f.DryRun); err != nil || f.DryRun {
+	if err := r.keepStatement(ctx, imp, all, lines, &f); err != nil || f.DryRun {
 		return imp, err
 	}
 	// What this file's lines say is taken in at once, as far as it goes; what fails, of this file or another, the work in the background meets

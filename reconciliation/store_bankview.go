@@ -23,7 +23,10 @@ const bankLines = `SELECT b.* FROM (
 		WHEN l.amount < 0 AND EXISTS (SELECT FROM bank_transfers t JOIN refunds f ON f.manual AND f.status = 'succeeded' AND f.provider_transaction <> '' AND f.provider_transaction IN (t.id, t.bank_reference) WHERE t.id = x.transfer_id) THEN 'refund'
 		WHEN l.type IN ('fee', 'interest') THEN l.type WHEN l.amount < 0 THEN 'outflow' ELSE 'unmatched' END AS role) v
 	WHERE l.superseded_at IS NULL) b
-	WHERE (cardinality($1::text[]) = 0 OR EXISTS (SELECT FROM account_banks k JOIN merchant_accounts a ON a.id = k.account_id WHERE k.bank_account = b.bank_account AND a.agency_code = ANY ($1))
+	WHERE ` + bankSeen
+
+// bankSeen is the condition that a person may see what b (bank_account) is about: one array parameter, no agency meaning all.
+const bankSeen = `(cardinality($1::text[]) = 0 OR EXISTS (SELECT FROM account_banks k JOIN merchant_accounts a ON a.id = k.account_id WHERE k.bank_account = b.bank_account AND a.agency_code = ANY ($1))
 		OR EXISTS (SELECT FROM deposits d WHERE regexp_replace(upper(d.bank_account), '[^0-9A-Z]', '', 'g') = b.bank_account AND d.agency_code = ANY ($1)))`
 
 func (r *Reconciler) listBankLines(ctx context.Context, c gateway.Caller, f BankFilter) ([]BankLine, error) {

@@ -18,7 +18,7 @@ import (
 )
 
 // keepStatement writes an import with its lines in one transaction, each line once for ever; a dry run is rolled back at the end of it.
-func (r *Reconciler) keepStatement(ctx context.Context, imp *StatementImport, all []statement.Statement, lines []bookedLine, dry bool) error {
+func (r *Reconciler) keepStatement(ctx context.Context, imp *StatementImport, all []statement.Statement, lines []bookedLine, f *StatementFile) error {
 	tx, err := r.db.BeginTxx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("importing a statement: %w", err)
@@ -40,9 +40,12 @@ func (r *Reconciler) keepStatement(ctx context.Context, imp *StatementImport, al
 		if err := gap(ctx, tx, imp, &all[i]); err != nil {
 			return err
 		}
+		if err := layoutOf(ctx, tx, imp, &all[i], f.Unattended); err != nil {
+			return err
+		}
 	}
 	id := imp.ID
-	if dry {
+	if f.DryRun {
 		id = "imp_dry"
 	}
 	findings, err := json.Marshal(imp.Findings)
@@ -66,7 +69,7 @@ func (r *Reconciler) keepStatement(ctx context.Context, imp *StatementImport, al
 	if err := r.markStated(ctx, tx, id, imp.RecordedAt); err != nil {
 		return err
 	}
-	if dry {
+	if f.DryRun {
 		return nil
 	}
 	if err := tx.Commit(); err != nil {

@@ -179,6 +179,11 @@ func (b *inbox) take(ctx context.Context, f dropped, claimed string) error {
 	case errors.As(err, &unreadable), errors.As(err, &p), errors.As(err, &broken):
 		b.log.WarnContext(ctx, "a file in the inbox is refused", "file", f.kind+"/"+f.of+"/"+name, "error", err)
 		why := err.Error()
+		if p != nil {
+			for _, f := range p.Fields {
+				why += "\n" + f.Field + ": " + f.Detail
+			}
+		}
 		if unreadable != nil {
 			why = ""
 			for _, l := range unreadable.Lines {
@@ -201,7 +206,7 @@ func (b *inbox) imported(ctx context.Context, f dropped, claimed, name string) (
 	defer func() { err = errors.Join(err, body.Close()) }()
 	who := gateway.Caller{Mode: "live", Actor: inboxActor, Person: true}
 	if f.kind == "statements" {
-		imp, err := b.reconciler.Statement(ctx, who, reconciliation.StatementFile{BankAccount: f.of, Name: name, Body: body})
+		imp, err := b.reconciler.Statement(ctx, who, reconciliation.StatementFile{BankAccount: f.of, Name: name, Unattended: true, Body: body})
 		if err != nil {
 			return "", err
 		}

@@ -183,3 +183,36 @@ func TestTheStatementInTwoFormatsCountsOnce(t *testing.T) {
 		t.Errorf("%v", v)
 	}
 }
+
+// A table's columns are found by their header; a person confirms them once, and what nobody watches waits for that.
+func TestATablesColumnsAreConfirmedOnce(t *testing.T) {
+	s := newStreet(t)
+	s.bank()
+	mai, far := s.person("mai", []identity.Role{identity.Finance}), s.person("xa", []identity.Role{identity.Finance}, "H10.99")
+	b := s.inbox()
+	b.drop(t, "statements/first.csv", stated(ownBank, 0, [3]string{"FT1", "1000", "x"}))
+	if n, err := b.look(t.Context(), 10); n != 1 || err != nil || !b.has("refused/2026-03-10/first.csv.why.txt") {
+		t.Fatalf("%d, %v\n%s", n, err, s.logs)
+	}
+	imp := s.ok(s.statementFile(mai, "", stated(ownBank, 0, [3]string{"FT1", "1000", "x"})), 201)
+	if f := fmt.Sprint(imp["findings"]); !strings.Contains(f, "layout_new") || !strings.Contains(f, "Số tham chiếu") {
+		t.Errorf("%s", f)
+	}
+	layouts := s.ok(s.as(mai, http.MethodGet, "/v1/bank/layouts", "", nil), 200)["items"].([]any)
+	if len(layouts) != 1 || layouts[0].(map[string]any)["confirmed_by"] != nil {
+		t.Fatalf("%v", layouts)
+	}
+	path := "/v1/bank/layouts/" + layouts[0].(map[string]any)["id"].(string) + "/confirm"
+	s.problem(s.as(far, http.MethodPost, path, "", nil), 404, "not-found")
+	first := s.ok(s.as(mai, http.MethodPost, path, "", nil), 200)
+	if again := s.ok(s.as(mai, http.MethodPost, path, "", nil), 200); fmt.Sprint(again) != fmt.Sprint(first) {
+		t.Errorf("%v, again %v", first, again)
+	}
+	if more := s.ok(s.statementFile(mai, "", stated(ownBank, 0, [3]string{"FT1", "1000", "x"}, [3]string{"FT2", "2000", "y"})), 201); strings.Contains(fmt.Sprint(more["findings"]), "layout_new") {
+		t.Errorf("%v", more["findings"])
+	}
+	b.drop(t, "statements/second.csv", stated(ownBank, 0, [3]string{"FT1", "1000", "x"}, [3]string{"FT2", "2000", "y"}, [3]string{"FT3", "3000", "z"}))
+	if n, err := b.look(t.Context(), 10); n != 1 || err != nil || !b.has("done/2026-03-10/second.csv") {
+		t.Errorf("%d, %v\n%s", n, err, s.logs)
+	}
+}

@@ -17,6 +17,8 @@ func (s *server) mountBank(v1 *gin.RouterGroup) {
 	work, read := s.may("", identity.Finance), s.may("", identity.Finance, identity.Approver)
 	v1.GET("/bank/lines", read, s.listBankLines)
 	v1.GET("/bank/lines/:line", read, s.getBankLine)
+	v1.GET("/bank/layouts", read, s.listLayouts)
+	v1.POST("/bank/layouts/:id/confirm", work, s.confirmLayout)
 	v1.GET("/imports/:id/lines", read, s.listImportLines)
 	v1.GET("/payouts", read, s.listPayouts)
 	v1.POST("/payouts/:id/end", work, s.endPayout)
@@ -231,4 +233,28 @@ func (s *server) deleteHoliday(c *gin.Context) {
 	}
 	s.audit(c, "holiday.removed", c.Param("date"))
 	c.Status(http.StatusNoContent)
+}
+
+func (s *server) listLayouts(c *gin.Context) {
+	items, err := s.Reconciler.Layouts(c.Request.Context(), caller(c))
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	list(c, items, "")
+}
+
+func (s *server) confirmLayout(c *gin.Context) {
+	name, err := id(c, "lay_")
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	l, err := s.Reconciler.ConfirmLayout(c.Request.Context(), caller(c), name)
+	if err != nil {
+		s.refuse(c, err)
+		return
+	}
+	s.audit(c, "layout.confirmed", name)
+	c.JSON(http.StatusOK, l)
 }
