@@ -302,3 +302,33 @@ func TestHolidaysAreData(t *testing.T) {
 	}
 	s.problem(s.as(root, http.MethodDelete, "/v1/holidays/2026-03-11", "", nil), 404, "not-found")
 }
+
+// A statement that does not go on where the one before ended is a gap, and so is a number that is missing; the missing one heals it.
+func TestAGapBetweenStatements(t *testing.T) {
+	s := newStreet(t)
+	bank := s.paidOut()
+	mai := s.person("mai", []identity.Role{identity.Finance})
+	s.move(5 * 24 * time.Hour)
+	mt := func(number, day string, opening, in int) string {
+		return fmt.Sprintf(":20:S%[1]s\n:25:%[2]s\n:28C:%[1]s/1\n:60F:C%[3]sVND%[4]d,\n:61:%[3]sC%[5]d,NTRFNONREF//FT%[1]s\n:86:LAI TIEN GUI\n:62F:C%[3]sVND%[6]d,\n-\n", number, bank, day, opening, in, opening+in)
+	}
+	gaps := func() string {
+		out := ""
+		for _, d := range s.list(mai, "kind=statement_gap&account_id=acc_momo_7") {
+			out += fmt.Sprint(d["date"], " ", d["status"], " ")
+		}
+		return out
+	}
+	for _, c := range []struct{ file, want string }{
+		{mt("64", "260310", 1000, 10), ""},
+		{mt("66", "260312", 1020, 10), "2026-03-12 open "},                     // the numbers, and the balance
+		{mt("67", "260313", 1030, 10), "2026-03-12 open "},                     // goes on
+		{mt("65", "260311", 1010, 10), "2026-03-12 resolved "},                 // what was missing
+		{mt("68", "260314", 1041, 10), "2026-03-12 resolved 2026-03-14 open "}, // one đồng from nowhere
+	} {
+		s.ok(s.statementFile(mai, "", c.file), 201)
+		if got := gaps(); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+}

@@ -104,7 +104,7 @@ func mtStatement(fields []field) (s *Statement, more bool, err error) {
 		case "25", "25P":
 			s.Account = plainAccount(first)
 		case "28C", "28":
-			s.Sequence = first
+			s.Sequence, _, _ = strings.Cut(first, "/") // the statement, without its page
 		case "60F", "60M", "62F", "62M":
 			v, ccy, err := mtMoney(first)
 			if err != nil {
