@@ -54,8 +54,8 @@ func contentType(body []byte) string {
 		return kind
 	case "application/zip":
 		return officeType(body)
-	case typeText:
-		if utf8.Valid(body) && bytes.IndexFunc(body, func(r rune) bool { return unicode.IsControl(r) && !strings.ContainsRune("\t\r\n", r) }) < 0 {
+	case typeText: // and no markup that a browser would run
+		if utf8.Valid(body) && !bytes.HasPrefix(bytes.TrimLeft(body, "\ufeff \t\r\n"), []byte("<")) && bytes.IndexFunc(body, func(r rune) bool { return unicode.IsControl(r) && !strings.ContainsRune("\t\r\n", r) }) < 0 {
 			return kind
 		}
 	}

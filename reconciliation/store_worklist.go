@@ -21,7 +21,7 @@ var sortKeys = map[string]struct{ expr, as string }{
 // filtered is what a filter asks for of discrepancies d and their accounts a; its parameters are those of [Filter.args].
 var filtered = seen(1) + ` AND ($2 = '' OR d.date >= nullif($2, '')::date) AND ($3 = '' OR d.date <= nullif($3, '')::date)
 	AND ($4 = '' OR d.account_id = $4) AND ($5 = '' OR d.kind = $5) AND ($6 = '' OR d.status = $6 OR $6 = 'unresolved' AND d.status <> 'resolved')
-	AND ($7 = '' OR d.owner = $7 OR $7 = 'none' AND d.owner IS NULL) AND ($8 = 0 OR abs(d.amount) >= $8)
+	AND ($7 = '' OR d.owner = $7 OR $7 = 'none' AND d.owner IS NULL) AND abs(d.amount) >= $8::bigint
 	AND (NOT $9 OR d.status <> 'resolved' AND d.deadline < $10::date)
 	AND (NOT $11 OR EXISTS (SELECT FROM resolutions x WHERE x.discrepancy_id = d.id AND x.status = 'proposed'))`
 
