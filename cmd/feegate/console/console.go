@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -101,7 +102,13 @@ func (c *Console) Mount(mux *http.ServeMux) {
 	c.on(mux, "GET /console/discrepancies", reading, c.discrepancies)
 	c.on(mux, "GET /console/discrepancies.csv", reading, c.discrepanciesCSV)
 	c.on(mux, "GET /console/discrepancies/{id}", reading, c.discrepancy)
+	c.on(mux, "POST /console/discrepancies/bulk", append(working, deciding...), c.bulk)
 	c.on(mux, "POST /console/discrepancies/{id}/resolutions", working, c.resolve)
+	c.on(mux, "POST /console/discrepancies/{id}/{deed}", working, c.workOn)
+	c.on(mux, attachPattern, working, c.attach)
+	c.on(mux, "GET /console/discrepancies/{id}/attachments/{n}", reading, c.attachment)
+	c.on(mux, "GET /console/discrepancies/{id}/trace-letter", reading, c.traceLetter)
+	c.on(mux, "GET /console/help/discrepancies", reading, c.help)
 	c.on(mux, "POST /console/discrepancies/{id}/resolutions/{n}/{decision}", deciding, c.decideResolution)
 	c.on(mux, "GET /console/payments/{id}", reading, c.payment)
 	c.on(mux, "POST /console/payments/{id}/refunds", working, c.requestRefund)
@@ -178,7 +185,7 @@ func (c *Console) on(mux *http.ServeMux, pattern string, roles []identity.Role, 
 		switch {
 		case !v.session.Principal.HasRole(allowed...):
 			err = &gateway.Problem{Name: problemForbidden}
-		case act && pattern != uploadPattern: // an upload's token stands in its body, which is read as it arrives
+		case act && pattern != uploadPattern && pattern != attachPattern: // an upload's token stands in its body, which is read as it arrives
 			err = v.form()
 		}
 		if err == nil {
@@ -283,6 +290,9 @@ func (c *Console) home(v *visit) error {
 	return v.back(nav[0].Path)
 }
 
+// person is the id of somebody, for whom a sentence has the name.
+var person = regexp.MustCompile(`usr_[a-z0-9_]+`)
+
 // refuse answers with what went wrong, in a sentence, and what to do.
 func (v *visit) refuse(err error) {
 	var p *gateway.Problem
@@ -296,6 +306,9 @@ func (v *visit) refuse(err error) {
 		}
 	}
 	m := meaningOf(p.Name)
+	if v.session != nil {
+		p.Detail = person.ReplaceAllStringFunc(p.Detail, v.who)
+	}
 	data := struct {
 		What, Next, Name, Detail string
 		Fields                   []gateway.FieldError
