@@ -39,18 +39,17 @@ type LetterRow struct {
 
 func letter(k *Case, t Trace, a *account.Account, agency, asker string) *Letter {
 	asked := t.AskedAt.In(vietnam)
-	g := GuideTo(k.Kind)
 	l := &Letter{State: "CỘNG HÒA XÃ HỘI CHỦ NGHĨA VIỆT NAM", Motto: "Độc lập - Tự do - Hạnh phúc", Authority: agency,
 		Number: "Số: ........../.........", Subject: "V/v tra soát giao dịch ngày " + viDay(k.Date),
 		PlaceDate: fmt.Sprintf(".............., ngày %02d tháng %02d năm %d", asked.Day(), asked.Month(), asked.Year()), To: t.AskedOf,
 		Signer: "THỦ TRƯỞNG ĐƠN VỊ", Code: fmt.Sprintf("%s/%d", k.ID, t.N), Receivers: []string{"Như trên;", "Lưu: VT, KT."}}
 	l.Opening = []string{
-		fmt.Sprintf("Qua đối soát thanh toán trực tuyến phí, lệ phí thủ tục hành chính ngày %s của điểm thu %s (đơn vị thanh toán: %s), chúng tôi phát hiện chênh lệch: %s, số tiền %s.",
-			viDay(k.Date), a.Terminal, strings.ToUpper(a.Provider), lower(g.Name), money(k.Amount)),
-		g.Means, "Số liệu của hai bên như sau:"}
+		fmt.Sprintf("Qua đối soát thanh toán trực tuyến phí, lệ phí thủ tục hành chính ngày %s của điểm thu %s (%s), chúng tôi nhận thấy %s. Số tiền: %s.",
+			viDay(k.Date), a.Terminal, strings.ToUpper(a.Provider), finding(k.Kind), money(k.Amount)),
+		"Số liệu của hai bên như sau:"}
 	l.Table = letterFacts(k)
 	l.Ask = []string{t.Question,
-		fmt.Sprintf("Đề nghị quý đơn vị kiểm tra và trả lời bằng văn bản trước ngày %s, ghi rõ mã tra soát %s, kèm chứng từ (nếu có).", viDay(t.Due), l.Code)}
+		fmt.Sprintf("Đề nghị quý đơn vị kiểm tra và trả lời bằng văn bản chậm nhất ngày %s, ghi rõ mã tra soát ở cuối văn bản này, kèm chứng từ (nếu có).", viDay(t.Due))}
 	if asker != "" {
 		l.Ask = append(l.Ask, "Đầu mối liên hệ: "+asker+".")
 	}
@@ -132,8 +131,41 @@ func viDay(iso string) string {
 
 func viTime(t time.Time) string { return t.In(vietnam).Format("15:04 02/01/2006") }
 
-// lower makes a title's first letter small.
-func lower(s string) string {
-	r := []rune(s)
-	return strings.ToLower(string(r[:1])) + string(r[1:])
+// finding is what a letter says to whom it asks: ours is who writes, theirs who reads.
+func finding(kind string) string {
+	switch kind {
+	case "missing_at_provider":
+		return "một khoản nộp đã được ghi nhận thành công nhưng không có trong tệp đối soát của quý đơn vị"
+	case "missing_at_gateway":
+		return "tệp đối soát của quý đơn vị có một giao dịch mà hệ thống của chúng tôi không ghi nhận"
+	case "amount_mismatch":
+		return "số tiền của cùng một giao dịch ở hai bên khác nhau"
+	case "status_mismatch":
+		return "trạng thái của cùng một giao dịch ở hai bên khác nhau"
+	case "duplicate_line":
+		return "tệp đối soát của quý đơn vị có một giao dịch được ghi nhiều lần"
+	case "fee_mismatch":
+		return "phí dịch vụ trong tệp đối soát khác biểu phí đã thỏa thuận"
+	case "wrong_account":
+		return "giao dịch được quyết toán vào tài khoản khác với tài khoản thụ hưởng đã đăng ký"
+	case "refund_unmatched":
+		return "một khoản hoàn tiền chỉ có ở một bên"
+	case "late":
+		return "giao dịch được quyết toán vào ngày khác với ngày phát sinh"
+	case "surplus":
+		return "số tiền đã nhận nhiều hơn số phải nộp"
+	case "in_doubt":
+		return "giao dịch chưa có kết quả cuối cùng từ quý đơn vị"
+	case "reversal":
+		return "một giao dịch đã báo thành công lại bị thu hồi"
+	case "file_missing":
+		return "chưa nhận được tệp đối soát của ngày này"
+	case "statement_gap":
+		return "sao kê tài khoản không liên tục với sao kê trước đó"
+	case "bank_short":
+		return "số tiền về tài khoản ngân hàng ít hơn số quý đơn vị đã quyết toán"
+	case "bank_over":
+		return "số tiền về tài khoản ngân hàng nhiều hơn số quý đơn vị đã quyết toán"
+	}
+	return "một khoản tiền về tài khoản chưa xác định được thuộc giao dịch nào"
 }

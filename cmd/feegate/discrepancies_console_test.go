@@ -143,7 +143,7 @@ func TestTheWorkListInABrowser(t *testing.T) {
 		b.open(d.api + "/console/sign-in")
 		b.fill("#name", name)
 		b.fill("#password", password)
-		b.press("button.main", "feegate")
+		b.press("button.main", "Việc sáng nay")
 		return b
 	}
 	clerk := signIn("mai")

@@ -214,7 +214,7 @@ func TestOneDiscrepancyIsWorkedOn(t *testing.T) {
 	}
 	d.refused(d.do(d.hoa, id, "trace", body{"asked_of": "MoMo", "question": "x"}), http.StatusConflict, "waits for its answer")
 	letter := d.as(d.lan, http.MethodGet, "/v1/discrepancies/"+id+"/trace-letter", "", nil)
-	for _, want := range []string{"CỘNG HÒA XÃ HỘI CHỦ NGHĨA VIỆT NAM", "Độc lập - Tự do - Hạnh phúc", "Công ty &lt;MoMo&gt;", "Khoản này đã quyết toán chưa?", "50.000 đồng", "13/03/2026", "UBND xã", id + "/1", "10/03/2026"} {
+	for _, want := range []string{"CỘNG HÒA XÃ HỘI CHỦ NGHĨA VIỆT NAM", "Độc lập - Tự do - Hạnh phúc", "Công ty &lt;MoMo&gt;", "Khoản này đã quyết toán chưa?", "50.000 đồng", "13/03/2026", "UBND xã", "không có trong tệp đối soát của quý đơn vị", id + "/1", "10/03/2026"} {
 		if letter.status != http.StatusOK || !strings.Contains(string(letter.body), want) {
 			t.Errorf("the letter has no %q: %d %s", want, letter.status, letter.body)
 		}
