@@ -15,7 +15,7 @@ var sortKeys = map[string]struct{ expr, as string }{
 	"date":     {`d.date`, `date`},
 	"age":      {`(extract(epoch FROM d.recorded_at) * 1000000)::bigint`, `bigint`},
 	"amount":   {`-abs(d.amount)::bigint`, `bigint`},
-	"deadline": {`(CASE d.status WHEN 'resolved' THEN '1' ELSE '0' END || coalesce(d.deadline::text, '9999-12-31')) COLLATE "C"`, `text`},
+	"deadline": {`(CASE d.status WHEN 'resolved' THEN 1000000 ELSE 0 END + coalesce(d.deadline - DATE '2000-01-01', 999999))`, `int`},
 }
 
 // filtered is what a filter asks for of discrepancies d and their accounts a; its parameters are those of [Filter.args].

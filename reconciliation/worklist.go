@@ -41,7 +41,7 @@ var cursors = map[string]*regexp.Regexp{
 	"date":     regexp.MustCompile(`^(\d{4}-\d{2}-\d{2})~(dis_[a-z0-9]{1,60})$`),
 	"age":      regexp.MustCompile(`^(\d{1,17})~(dis_[a-z0-9]{1,60})$`),
 	"amount":   regexp.MustCompile(`^(-?\d{1,15})~(dis_[a-z0-9]{1,60})$`),
-	"deadline": regexp.MustCompile(`^([01]\d{4}-\d{2}-\d{2})~(dis_[a-z0-9]{1,60})$`),
+	"deadline": regexp.MustCompile(`^(-?\d{1,7})~(dis_[a-z0-9]{1,60})$`),
 }
 
 // check reads the filter, and gives the cursor apart.

@@ -47,6 +47,11 @@ func TestLikeIsResolvedWithLike(t *testing.T) {
 		"owner": {"ids": lost, "action": "explain", "note": "x", "owner": "usr_none"}, "deadline": {"ids": lost, "action": "explain", "note": "x", "deadline": "x"}} {
 		d.refused(d.all(d.mai, "", fmt.Sprintf("%x", field), in), http.StatusUnprocessableEntity, `"field":"`+field)
 	}
+	if _, err := d.db.ExecContext(t.Context(), `INSERT INTO discrepancies (id, account_id, date, kind, subject, amount, effect, recorded_at) VALUES ('dis_vnpay', 'acc_vnpay', $1, 'missing_at_provider', 'x', 1, 1, $2)`,
+		day, d.world.Now()); err != nil {
+		t.Fatal(err)
+	}
+	d.refused(d.all(d.mai, "", "kin", body{"ids": []string{lost[0], "dis_vnpay"}, "action": "explain", "note": "x"}), http.StatusUnprocessableEntity, `"field":"ids[1]"`, "another provider or agency")
 	if n := d.count(`SELECT count(*) FROM resolutions`); n != 0 {
 		t.Fatalf("%d resolutions of what was refused", n)
 	}
