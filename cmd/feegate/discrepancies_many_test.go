@@ -209,6 +209,9 @@ func TestWhatWasDecidedIsTakenBack(t *testing.T) {
 	// What the facts healed is not there to be reopened.
 	d.ok(d.upload(d.mai, "", "account_id", "acc_momo", "date", day, "replaces", d.one(`SELECT id FROM imports`), "file", d.settlement("momo", sim.Changes{})), http.StatusCreated)
 	d.refused(d.do(d.mai, id, "reopen", body{"reason": "x"}), http.StatusConflict, "the records agree")
+	if d.balance("written_off:acc_momo") != 0 {
+		t.Errorf("what was taken back is taken back twice: %d", d.balance("written_off:acc_momo"))
+	}
 }
 
 func TestDiscrepanciesAreEventsOfTheirSourceSystem(t *testing.T) {
