@@ -4,6 +4,7 @@
 package console
 
 import (
+	"cmp"
 	"crypto/rand"
 	"embed"
 	"errors"
@@ -258,7 +259,7 @@ func (v *visit) back(to string) error {
 
 // show sends a page.
 func (v *visit) show(status int, name, title string, data any) error {
-	s := shell{Title: title, At: name, Data: data, AsOf: page.Time(v.c.Now()), Key: rand.Text(), Notice: notices[v.r.URL.Query().Get("done")]}
+	s := shell{Title: title, At: name, Data: data, AsOf: page.Time(v.c.Now()), Key: rand.Text(), Notice: cmp.Or(notices[v.r.URL.Query().Get("done")], deedNotices[v.r.URL.Query().Get("done")])}
 	if v.session != nil {
 		s.User, s.CSRF = v.session.Principal.Name, v.session.CSRF
 		s.Nav = v.nav()
