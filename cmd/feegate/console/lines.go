@@ -95,6 +95,11 @@ var sentences = func() (out []said) {
 		{`is given twice`, `bị trùng`},
 		{`is of another kind than the first, which is \w+`, `khác loại với sai lệch đầu tiên được chọn; hãy lọc theo loại rồi chọn`},
 		{`is of another provider or agency than the first`, `thuộc nhà cung cấp hoặc cơ quan khác với sai lệch đầu tiên được chọn`},
+		{`the discrepancy has no settlement line to record`, `sai lệch này không có dòng nào trong tệp để ghi nhận`},
+		{`must be the next of an earlier answer`, `địa chỉ trang không đúng; hãy mở lại danh sách`},
+		{`there is no such payment into this account`, `tài khoản này không có giao dịch đó`},
+		{`the payment is matched with another line`, `giao dịch đã khớp với dòng khác`},
+		{`the payment is of (\S+), the line of (\S+)`, `giao dịch là $1 ₫, dòng trong tệp là $2 ₫`},
 		{`the settlement line stands no more, or is matched`, `dòng trong tệp không còn, hoặc đã khớp`},
 	} {
 		out = append(out, said{regexp.MustCompile(`(?s)^` + s[0] + `$`), s[1]})
