@@ -27,6 +27,7 @@ type Discrepancy struct {
 	RefundID   *string    `json:"refund_id" db:"refund_id"`
 	TransferID *string    `json:"transfer_id" db:"transfer_id"`
 	LineID     *int64     `json:"-" db:"line_id"`
+	BankLineID *int64     `json:"-" db:"bank_line_id"`
 	Owner      *string    `json:"owner" db:"owner"`
 	Deadline   *string    `json:"deadline" db:"deadline"`
 	Action     *string    `json:"action" db:"action"`
@@ -61,6 +62,7 @@ type Case struct {
 	Line        *LineRecord           `json:"line"`
 	Ours        *OurRecord            `json:"ours"`
 	Transfer    *gateway.TransferView `json:"transfer"` // the bank transfer that belongs to nobody
+	Bank        *BankRecord           `json:"bank"`     // the statement's line that it is about
 	History     []Change              `json:"history"`
 	Resolutions []Resolution          `json:"resolutions"`
 	Traces      []Trace               `json:"traces"`
@@ -83,6 +85,16 @@ type LineRecord struct {
 	OwnDate      string     `json:"own_date" db:"own_date"`
 	Status       string     `json:"status" db:"row_status"`
 	SupersededAt *time.Time `json:"superseded_at" db:"superseded_at"`
+}
+
+// BankRecord is the bank's side: a line of its statement. What people wrote on it is not here.
+type BankRecord struct {
+	ImportID    string     `json:"import_id" db:"import_id"`
+	LineNo      int64      `json:"line" db:"line_no"`
+	BankAccount string     `json:"bank_account" db:"bank_account"`
+	BookedOn    string     `json:"booked_on" db:"booked_on"`
+	Amount      vnd.Signed `json:"amount" db:"amount"`
+	Reference   string     `json:"reference" db:"reference"`
 }
 
 // OurRecord is our side: a payment or a refund.

@@ -86,6 +86,14 @@ func letterFacts(k *Case) LetterTable {
 	if tr := k.Transfer; tr != nil {
 		theirs.amount, theirs.transaction, theirs.at, theirs.reference = money(vnd.Signed(tr.Amount)), tr.BankReference, viTime(tr.At), tr.Reference
 	}
+	if b := k.Bank; b != nil && k.Transfer == nil {
+		t.Head = []string{"Nội dung", "Số liệu của chúng tôi", "Sao kê ngân hàng"}
+		add("Số tiền", ours.amount, money(b.Amount))
+		add("Mã giao dịch", ours.transaction, b.Reference)
+		add("Ngày ghi sổ", "", viDay(b.BookedOn))
+		add("Tài khoản", "", b.BankAccount)
+		return t
+	}
 	if k.Ours == nil && k.Line == nil && k.Transfer == nil { // about the day as a whole
 		t.Rows = append(t.Rows, LetterRow{Cells: []string{"Số tiền chênh lệch của ngày", money(k.Amount), ""}})
 		return t

@@ -62,7 +62,7 @@ func (r *Reconciler) Imports(ctx context.Context, c gateway.Caller, accountID, d
 	return items, next, nil
 }
 
-const discrepancyColumns = `d.id, d.account_id, d.date::text AS date, d.kind, d.status, d.amount, d.effect, d.bank_effect, d.payment_id, d.refund_id, d.transfer_id, d.line_id,
+const discrepancyColumns = `d.id, d.account_id, d.date::text AS date, d.kind, d.status, d.amount, d.effect, d.bank_effect, d.payment_id, d.refund_id, d.transfer_id, d.line_id, d.bank_line_id,
 	d.owner, d.deadline::text AS deadline, d.action, d.recorded_at, d.resolved_at, d.healed,
 	(SELECT x.action FROM resolutions x WHERE x.discrepancy_id = d.id AND x.status = 'proposed') AS proposed`
 
@@ -83,6 +83,12 @@ func (r *Reconciler) fill(ctx context.Context, k *Case) error {
 		k.Line = &LineRecord{}
 		if err := r.db.GetContext(ctx, k.Line, `SELECT import_id, account_id, date::text AS date, line_no, type, reference, transaction, amount, fee, net, at,
 			own_date::text AS own_date, row_status, superseded_at FROM settlement_lines WHERE id = $1`, *k.LineID); err != nil {
+			return err
+		}
+	}
+	if k.BankLineID != nil {
+		k.Bank = &BankRecord{}
+		if err := r.db.GetContext(ctx, k.Bank, `SELECT import_id, line_no, bank_account, booked_on::text AS booked_on, amount, reference FROM statement_lines WHERE id = $1`, *k.BankLineID); err != nil {
 			return err
 		}
 	}

@@ -333,3 +333,33 @@ func TestTwoOfficersAtOnce(t *testing.T) {
 		t.Errorf("claimed %d, %s", claimed, decided)
 	}
 }
+
+// TestACreditOfNobodysIsTracedAndClaimed: what the bank's statement alone knows has its line beside it, and is claimed by its effect there.
+func TestACreditOfNobodysIsTracedAndClaimed(t *testing.T) {
+	s := newStreet(t)
+	bank := s.paidOut()
+	d := &worklist{s, s.person("mai", []identity.Role{identity.Finance}), s.person("hoa", []identity.Role{identity.Finance}), s.person("lan", []identity.Role{identity.Approver})}
+	d.ok(d.statementFile(d.mai, "", stated(bank, 0, [3]string{"FT4", "50000", "NGUYEN VAN A chuyen"})), http.StatusCreated)
+	id := d.of("bank_unmatched")
+	v := d.get(id)
+	if b, _ := v["bank"].(map[string]any); b == nil || b["amount"] != 50000.0 || b["reference"] != "FT4" || v["line"] != nil || v["deadline"] != "2026-03-13" {
+		t.Errorf("%v", v)
+	}
+	d.ok(d.do(d.mai, id, "trace", body{"asked_of": "Ngân hàng", "question": "Ai chuyển?"}), http.StatusCreated)
+	letter := d.as(d.lan, http.MethodGet, "/v1/discrepancies/"+id+"/trace-letter", "", nil)
+	if l := string(letter.body); !strings.Contains(l, "Sao kê ngân hàng") || !strings.Contains(l, "FT4") || strings.Contains(l, "NGUYEN VAN A") {
+		t.Errorf("%d %s", letter.status, l)
+	}
+	thu := d.officer("thu", []identity.Role{identity.Finance})
+	thu.says(thu.get("/console/discrepancies/"+id), http.StatusOK, "Dòng sao kê ngân hàng", "FT4", "Làm chênh phía ngân hàng")
+	d.ok(d.as(d.mai, http.MethodPost, "/v1/discrepancies/"+id+"/resolutions", "w", body{"action": "write_off", "note": "x"}), http.StatusCreated)
+	d.ok(d.as(d.lan, http.MethodPost, "/v1/discrepancies/"+id+"/resolutions/1/approve", "", nil), http.StatusOK)
+	account := text(v["account_id"])
+	if got := d.balance("written_off:" + account); got != -50000 {
+		t.Errorf("written off %d of %s", got, account)
+	}
+	d.ok(d.do(d.mai, id, "reopen", body{"reason": "đã rõ"}), http.StatusOK)
+	if got := d.balance("written_off:" + account); got != 0 {
+		t.Errorf("written off %d of %s", got, account)
+	}
+}
