@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
@@ -28,11 +27,33 @@ type Discrepancy struct {
 	RefundID   *string    `json:"refund_id" db:"refund_id"`
 	TransferID *string    `json:"transfer_id" db:"transfer_id"`
 	LineID     *int64     `json:"-" db:"line_id"`
+	BankLineID *int64     `json:"-" db:"bank_line_id"`
 	Owner      *string    `json:"owner" db:"owner"`
 	Deadline   *string    `json:"deadline" db:"deadline"`
 	Action     *string    `json:"action" db:"action"`
+	Proposed   *string    `json:"proposed" db:"proposed"` // the action that waits for another person
+	Overdue    bool       `json:"overdue" db:"-"`         // not resolved, and its deadline is past
+	AgeDays    int        `json:"age_days" db:"-"`        // days since it was opened, until it was resolved
 	RecordedAt time.Time  `json:"recorded_at" db:"recorded_at"`
 	ResolvedAt *time.Time `json:"resolved_at" db:"resolved_at"`
+	Healed     bool       `json:"-" db:"healed"`
+	Key        string     `json:"-" db:"sort_key"` // where it stands in a list
+}
+
+// see fills what depends on the time at which it is looked at.
+func (d *Discrepancy) see(now time.Time) {
+	until := now
+	if d.ResolvedAt != nil {
+		until = *d.ResolvedAt
+	}
+	d.AgeDays = max(0, int(dayOf(until).Sub(dayOf(d.RecordedAt)).Hours()/24))
+	d.Overdue = d.Status != "resolved" && d.Deadline != nil && *d.Deadline < now.In(vietnam).Format(time.DateOnly)
+}
+
+// dayOf is the beginning of the business day that a moment lies in.
+func dayOf(t time.Time) time.Time {
+	y, m, d := t.In(vietnam).Date()
+	return time.Date(y, m, d, 0, 0, 0, 0, vietnam)
 }
 
 // Case is a discrepancy with both records side by side and all that was done about it.
@@ -41,8 +62,11 @@ type Case struct {
 	Line        *LineRecord           `json:"line"`
 	Ours        *OurRecord            `json:"ours"`
 	Transfer    *gateway.TransferView `json:"transfer"` // the bank transfer that belongs to nobody
+	Bank        *BankRecord           `json:"bank"`     // the statement's line that it is about
 	History     []Change              `json:"history"`
 	Resolutions []Resolution          `json:"resolutions"`
+	Traces      []Trace               `json:"traces"`
+	Attachments []Attachment          `json:"attachments"`
 }
 
 // LineRecord is the provider's side: a row of its settlement.
@@ -63,6 +87,16 @@ type LineRecord struct {
 	SupersededAt *time.Time `json:"superseded_at" db:"superseded_at"`
 }
 
+// BankRecord is the bank's side: a line of its statement. What people wrote on it is not here.
+type BankRecord struct {
+	ImportID    string     `json:"import_id" db:"import_id"`
+	LineNo      int64      `json:"line" db:"line_no"`
+	BankAccount string     `json:"bank_account" db:"bank_account"`
+	BookedOn    string     `json:"booked_on" db:"booked_on"`
+	Amount      vnd.Signed `json:"amount" db:"amount"`
+	Reference   string     `json:"reference" db:"reference"`
+}
+
 // OurRecord is our side: a payment or a refund.
 type OurRecord struct {
 	ID          string     `json:"id" db:"id"`
@@ -77,66 +111,22 @@ type OurRecord struct {
 	EffectiveAt *time.Time `json:"effective_at" db:"effective_at"`
 }
 
-// Change is one change of a discrepancy.
+// Change is one change of a discrepancy, and whose it was after it. What says which deed it was; "" is the matching's.
 type Change struct {
+	What       string     `json:"what" db:"what"`
 	Status     string     `json:"status" db:"status"`
 	Effect     vnd.Signed `json:"effect" db:"effect"`
 	Actor      string     `json:"actor" db:"actor"`
 	Note       string     `json:"note,omitempty" db:"note"`
+	Owner      *string    `json:"owner" db:"owner"`
+	Deadline   *string    `json:"deadline" db:"deadline"`
 	RecordedAt time.Time  `json:"recorded_at" db:"recorded_at"`
-}
-
-// Filter says which discrepancies are asked for; "" asks for any.
-type Filter struct {
-	Date, From, To, AccountID, Kind, Status, Owner string
-	After                                          string // the next of an earlier answer
-	Limit                                          int
 }
 
 // Kinds is the closed list of discrepancies.
 func Kinds() []string {
 	return []string{"missing_at_provider", "missing_at_gateway", "amount_mismatch", "status_mismatch", "duplicate_line", "fee_mismatch", "wrong_account",
 		"refund_unmatched", "late", "surplus", "in_doubt", "reversal", "file_missing", "statement_gap", "bank_short", "bank_over", "bank_unmatched"}
-}
-
-var cursor = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}~dis_[a-z0-9]{1,60}$`)
-
-// Discrepancies lists what the caller may see, by day; next is "" at the end.
-func (r *Reconciler) Discrepancies(ctx context.Context, c gateway.Caller, f Filter) (items []Discrepancy, next string, err error) {
-	for _, d := range []struct{ field, value string }{{"date", f.Date}, {"from", f.From}, {"to", f.To}} {
-		if d.value != "" {
-			if err := checkDate(d.field, d.value); err != nil {
-				return nil, "", err
-			}
-		}
-	}
-	if err := oneOf("kind", f.Kind, Kinds()...); err != nil {
-		return nil, "", err
-	}
-	if err := oneOf("status", f.Status, "open", "investigating", "resolved"); err != nil {
-		return nil, "", err
-	}
-	if f.After != "" && !cursor.MatchString(f.After) {
-		return nil, "", invalid("after", "must be the next of an earlier answer")
-	}
-	if f.After != "" && checkDate("after", f.After[:len(time.DateOnly)]) != nil {
-		return nil, "", invalid("after", "must be the next of an earlier answer")
-	}
-	if f.AccountID != "" {
-		if _, err := r.Account(ctx, c, f.AccountID); err != nil {
-			return nil, "", err
-		}
-	}
-	items, err = r.listDiscrepancies(ctx, c, f)
-	if err != nil {
-		return nil, "", fmt.Errorf("listing discrepancies: %w", err)
-	}
-	if len(items) > f.Limit {
-		items = items[:f.Limit]
-		last := items[f.Limit-1]
-		next = last.Date + "~" + last.ID
-	}
-	return items, next, nil
 }
 
 // Discrepancy gives one with both records, its history and what was done about it.
@@ -148,6 +138,7 @@ func (r *Reconciler) Discrepancy(ctx context.Context, c gateway.Caller, id strin
 	if err != nil {
 		return nil, fmt.Errorf("reading discrepancy %s: %w", id, err)
 	}
+	d.see(r.now())
 	full := &Case{Discrepancy: *d}
 	if err := r.fill(ctx, full); err != nil {
 		return nil, fmt.Errorf("reading discrepancy %s: %w", id, err)

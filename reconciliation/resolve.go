@@ -2,9 +2,7 @@ package reconciliation
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -134,24 +132,18 @@ func (r *Reconciler) propose(ctx context.Context, tx *sqlx.Tx, c gateway.Caller,
 	if in.PaymentID != "" {
 		out.PaymentID = &in.PaymentID
 	}
-	if in.Owner == "" {
-		in.Owner = c.Actor
-	} else if known, err := userExists(ctx, tx, in.Owner); err != nil {
+	if err := r.assigned(ctx, tx, c, &in, d.AccountID); err != nil {
 		return nil, err
-	} else if !known {
-		return nil, invalid("owner", "is not a person known here")
 	}
-	if in.Deadline == "" {
-		in.Deadline = now.Add(dueIn).In(vietnam).Format(time.DateOnly)
-	}
+	in.see(c, d, now)
 	if err := insertResolution(ctx, tx, d.ID, out); err != nil {
 		return nil, err
 	}
-	state := decided{Owner: in.Owner, Deadline: in.Deadline, Actor: c.Actor, Note: "proposed " + in.Action + ": " + out.Note, At: now}
+	state := decided{What: "proposed", Owner: in.Owner, Deadline: in.Deadline, Actor: c.Actor, Note: "proposed " + in.Action + ": " + out.Note, At: now}
 	if NeedsTwo(in.Action) {
 		return out, changeDiscrepancy(ctx, tx, d, state)
 	}
-	out.Status, state.Action, state.Note, state.Payment = resolutionDone, in.Action, in.Action+": "+out.Note, in.PaymentID
+	out.Status, state.What, state.Action, state.Note, state.Payment = resolutionDone, "done", in.Action, in.Action+": "+out.Note, in.PaymentID
 	if in.Action == Explain {
 		state.Status = "resolved"
 	}
@@ -167,10 +159,32 @@ func (r *Reconciler) propose(ctx context.Context, tx *sqlx.Tx, c gateway.Caller,
 	return out, nil
 }
 
+// assigned holds a named owner to those who may work on the account.
+func (r *Reconciler) assigned(ctx context.Context, tx *sqlx.Tx, c gateway.Caller, in *NewResolution, accountID string) error {
+	if in.Owner == "" || in.Owner == c.Actor {
+		return nil
+	}
+	fits, err := ownerFits(ctx, tx, in.Owner, accountID)
+	if err == nil && !fits {
+		err = invalid("owner", notOwner)
+	}
+	return err
+}
+
+// see fills in whose it is and until when: what nobody owns is the proposer's, and what is put off gets a week.
+func (in *NewResolution) see(c gateway.Caller, d *Discrepancy, now time.Time) {
+	if in.Owner == "" && d.Owner == nil {
+		in.Owner = c.Actor
+	}
+	if in.Deadline == "" && (d.Deadline == nil || in.Action == CarryForward) {
+		in.Deadline = now.Add(dueIn).In(vietnam).Format(time.DateOnly)
+	}
+}
+
 // fits refuses an action that makes no sense for this discrepancy, when it is proposed: what its approval would meet later.
 func (r *Reconciler) fits(ctx context.Context, tx *sqlx.Tx, c gateway.Caller, d *Discrepancy, in NewResolution) error {
-	if in.Action == RefundPayer && d.TransferID != nil && d.Kind == "bank_unmatched" {
-		return invalid("action", "record the money first (record_payment, without an order): then it is surplus, and can be refunded")
+	if err := d.suits(in.Action); err != nil {
+		return err
 	}
 	if in.Action != RecordPayment && in.Action != AcceptMatch {
 		return nil
@@ -180,11 +194,7 @@ func (r *Reconciler) fits(ctx context.Context, tx *sqlx.Tx, c gateway.Caller, d 
 	} else if closed {
 		return &gateway.Problem{Name: ProblemDayClosed, Detail: "the day " + d.Date + " is closed: its payments and matches stay as they are"}
 	}
-	if d.TransferID != nil {
-		if d.Kind != "bank_unmatched" || in.Action != RecordPayment {
-			return invalid("action", in.Action+" is not for a transfer that is "+d.Kind)
-		}
-	} else if d.LineID == nil || (d.Kind != "missing_at_gateway" && (d.Kind != "status_mismatch" || in.Action != RecordPayment)) {
+	if d.TransferID == nil && d.LineID == nil {
 		return invalid("action", in.Action+" is for a settlement line without a payment that succeeded here, not for "+d.Kind)
 	}
 	if in.OrderID != "" {
@@ -216,49 +226,52 @@ func (r *Reconciler) fits(ctx context.Context, tx *sqlx.Tx, c gateway.Caller, d 
 // Decide agrees to a proposal, and does it, or rejects it: by another person than the one who proposed it.
 func (r *Reconciler) Decide(ctx context.Context, c gateway.Caller, id string, n int, approve bool) (*Resolution, error) {
 	var out *Resolution
-	err := r.undisturbed(ctx, func(tx *sqlx.Tx) (err error) {
-		out, err = r.decide(ctx, tx, c, id, n, approve)
-		return err
+	err := r.undisturbed(ctx, func(tx *sqlx.Tx) error {
+		d, err := r.locked(ctx, tx, c, id)
+		if err != nil {
+			return err
+		}
+		if out, err = oneResolution(ctx, tx, id, n); err != nil {
+			return err
+		}
+		again, err := r.decide(ctx, tx, c, d, out, approve)
+		if err != nil || !again {
+			return err
+		}
+		return r.matchIn(ctx, tx, []accountDay{{d.AccountID, d.Date}})
 	})
-	return out, err
-}
-
-func (r *Reconciler) decide(ctx context.Context, tx *sqlx.Tx, c gateway.Caller, id string, n int, approve bool) (*Resolution, error) {
-	d, err := r.oneDiscrepancy(ctx, tx, c, id, true)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, notFound("discrepancy")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading discrepancy %s: %w", id, err)
-	}
-	p, err := oneResolution(ctx, tx, id, n)
 	if err != nil {
 		return nil, err
 	}
+	return out, nil
+}
+
+// decide decides on a locked discrepancy's proposal; again says that its day is to be matched anew.
+func (r *Reconciler) decide(ctx context.Context, tx *sqlx.Tx, c gateway.Caller, d *Discrepancy, p *Resolution, approve bool) (again bool, err error) {
 	to := resolutionRejected
 	if approve {
 		to = resolutionDone
 	}
 	switch {
 	case p.Status == to && p.DecidedBy != nil && *p.DecidedBy == c.Actor:
-		return p, nil // the same person saying it again
+		return false, nil // the same person saying it again
 	case p.Status != resolutionProposed:
-		return nil, &gateway.Problem{Name: ProblemResolution, Detail: "this resolution is " + p.Status}
+		return false, &gateway.Problem{Name: ProblemResolution, Detail: "another person has decided: this resolution is " + p.Status}
 	case p.ProposedBy == c.Actor:
-		return nil, &gateway.Problem{Name: gateway.ProblemSecondPerson, Detail: "who proposed a resolution cannot decide on it"}
+		return false, &gateway.Problem{Name: gateway.ProblemSecondPerson, Detail: "who proposed a resolution cannot decide on it"}
 	case approve && d.Status == "resolved":
-		return nil, &gateway.Problem{Name: ProblemResolution, Detail: "the discrepancy is resolved: nothing is left to do; the proposal can be rejected"}
+		return false, &gateway.Problem{Name: ProblemResolution, Detail: "the discrepancy is resolved: nothing is left to do; the proposal can be rejected"}
 	}
 	now := r.now()
 	p.Status, p.DecidedBy, p.DecidedAt = to, &c.Actor, &now
-	state := decided{Actor: c.Actor, Note: "rejected " + p.Action, At: now}
+	state := decided{What: resolutionRejected, Actor: c.Actor, Note: "rejected " + p.Action, At: now}
 	if !approve {
-		if err := finishResolution(ctx, tx, id, p); err != nil {
-			return nil, err
+		if err := finishResolution(ctx, tx, d.ID, p); err != nil {
+			return false, err
 		}
-		return p, changeDiscrepancy(ctx, tx, d, state)
+		return false, changeDiscrepancy(ctx, tx, d, state)
 	}
-	state.Action, state.Note = p.Action, "approved "+p.Action
+	state.What, state.Action, state.Note = "approved", p.Action, "approved "+p.Action
 	switch p.Action {
 	case WriteOff:
 		state.Status = "resolved"
@@ -268,23 +281,20 @@ func (r *Reconciler) decide(ctx context.Context, tx *sqlx.Tx, c gateway.Caller, 
 	if p.Action == RecordPayment {
 		payment, err := r.recordFound(ctx, tx, c, d, p)
 		if err != nil {
-			return nil, err
+			return false, err
 		}
 		p.PaymentID, state.Payment = &payment, payment
 	}
-	if err := finishResolution(ctx, tx, id, p); err != nil {
-		return nil, err
+	if err := finishResolution(ctx, tx, d.ID, p); err != nil {
+		return false, err
 	}
 	if err := changeDiscrepancy(ctx, tx, d, state); err != nil {
-		return nil, err
+		return false, err
 	}
-	switch p.Action {
-	case WriteOff, ClaimFromProvider:
-		return p, r.moveOff(ctx, tx, d, p)
-	case RecordPayment:
-		return p, r.matchIn(ctx, tx, []accountDay{{d.AccountID, d.Date}})
+	if p.Action == WriteOff || p.Action == ClaimFromProvider {
+		err = r.moveOff(ctx, tx, d, p)
 	}
-	return p, nil
+	return p.Action == RecordPayment, err
 }
 
 // recordFound makes the line's payment a recorded one, through the gateway's door.

@@ -62,29 +62,9 @@ func (r *Reconciler) Imports(ctx context.Context, c gateway.Caller, accountID, d
 	return items, next, nil
 }
 
-const discrepancyColumns = `d.id, d.account_id, d.date::text AS date, d.kind, d.status, d.amount, d.effect, d.bank_effect, d.payment_id, d.refund_id, d.transfer_id, d.line_id,
-	d.owner, d.deadline::text AS deadline, d.action, d.recorded_at, d.resolved_at`
-
-func (r *Reconciler) listDiscrepancies(ctx context.Context, c gateway.Caller, f Filter) ([]Discrepancy, error) {
-	from, to := f.From, f.To
-	if f.Date != "" {
-		from, to = max(from, f.Date), f.Date
-		if f.To != "" {
-			to = min(f.To, f.Date)
-		}
-	}
-	afterDate, afterID := "", ""
-	if f.After != "" {
-		afterDate, afterID = f.After[:10], f.After[11:]
-	}
-	items := []Discrepancy{}
-	err := r.db.SelectContext(ctx, &items, `SELECT `+discrepancyColumns+` FROM discrepancies d JOIN merchant_accounts a ON a.id = d.account_id
-		WHERE `+seen(1)+` AND ($2 = '' OR d.date >= nullif($2, '')::date) AND ($3 = '' OR d.date <= nullif($3, '')::date)
-		AND ($4 = '' OR d.account_id = $4) AND ($5 = '' OR d.kind = $5) AND ($6 = '' OR d.status = $6) AND ($7 = '' OR d.owner = $7)
-		AND ($8 = '' OR (d.date, d.id) > (nullif($8, '')::date, $9)) ORDER BY d.date, d.id LIMIT $10`,
-		agencies(c), from, to, f.AccountID, f.Kind, f.Status, f.Owner, afterDate, afterID, f.Limit+1)
-	return items, err
-}
+const discrepancyColumns = `d.id, d.account_id, d.date::text AS date, d.kind, d.status, d.amount, d.effect, d.bank_effect, d.payment_id, d.refund_id, d.transfer_id, d.line_id, d.bank_line_id,
+	d.owner, d.deadline::text AS deadline, d.action, d.recorded_at, d.resolved_at, d.healed,
+	(SELECT x.action FROM resolutions x WHERE x.discrepancy_id = d.id AND x.status = 'proposed') AS proposed`
 
 // oneDiscrepancy reads a discrepancy that the caller may see, and may lock it.
 func (r *Reconciler) oneDiscrepancy(ctx context.Context, x sqlx.QueryerContext, c gateway.Caller, id string, lock bool) (*Discrepancy, error) {
@@ -106,6 +86,12 @@ func (r *Reconciler) fill(ctx context.Context, k *Case) error {
 			return err
 		}
 	}
+	if k.BankLineID != nil {
+		k.Bank = &BankRecord{}
+		if err := r.db.GetContext(ctx, k.Bank, `SELECT import_id, line_no, bank_account, booked_on::text AS booked_on, amount, reference FROM statement_lines WHERE id = $1`, *k.BankLineID); err != nil {
+			return err
+		}
+	}
 	query, id := "", ""
 	switch {
 	case k.PaymentID != nil:
@@ -121,8 +107,15 @@ func (r *Reconciler) fill(ctx context.Context, k *Case) error {
 			return err
 		}
 	}
-	k.History, k.Resolutions = []Change{}, []Resolution{}
-	if err := r.db.SelectContext(ctx, &k.History, `SELECT status, effect, actor, note, recorded_at FROM discrepancy_history WHERE discrepancy_id = $1 ORDER BY id`, k.ID); err != nil {
+	k.History, k.Resolutions, k.Traces, k.Attachments = []Change{}, []Resolution{}, []Trace{}, []Attachment{}
+	if err := r.db.SelectContext(ctx, &k.Traces, `SELECT `+traceColumns+` FROM discrepancy_traces WHERE discrepancy_id = $1 ORDER BY n`, k.ID); err != nil {
+		return err
+	}
+	if err := r.db.SelectContext(ctx, &k.Attachments, `SELECT `+attachmentColumns+` FROM discrepancy_attachments WHERE discrepancy_id = $1 ORDER BY n`, k.ID); err != nil {
+		return err
+	}
+	if err := r.db.SelectContext(ctx, &k.History, `SELECT what, status, effect, actor, note, owner, deadline::text AS deadline, recorded_at
+		FROM discrepancy_history WHERE discrepancy_id = $1 ORDER BY id`, k.ID); err != nil {
 		return err
 	}
 	return r.db.SelectContext(ctx, &k.Resolutions, `SELECT `+resolutionColumns+` FROM resolutions WHERE discrepancy_id = $1 ORDER BY n`, k.ID)

@@ -58,12 +58,6 @@ func (r *Reconciler) openDiscrepancy(ctx context.Context, tx *sqlx.Tx, c gateway
 	return d, nil
 }
 
-func userExists(ctx context.Context, tx *sqlx.Tx, id string) (bool, error) {
-	var is bool
-	err := tx.GetContext(ctx, &is, `SELECT EXISTS (SELECT FROM users WHERE id = $1 AND disabled_at IS NULL)`, id)
-	return is, err
-}
-
 // insertResolution writes a proposal under the discrepancy's next number.
 func insertResolution(ctx context.Context, tx *sqlx.Tx, id string, p *Resolution) error {
 	err := tx.GetContext(ctx, &p.N, `INSERT INTO resolutions (discrepancy_id, n, action, status, order_id, payment_id, note, proposed_by, proposed_at)
@@ -102,9 +96,9 @@ func oneResolution(ctx context.Context, tx *sqlx.Tx, id string, n int) (*Resolut
 
 // decided is what a person's word changes of a discrepancy; "" leaves a field as it is.
 type decided struct {
-	Status, Action, Owner, Deadline, Payment string
-	Actor, Note                              string
-	At                                       time.Time
+	What, Status, Action, Owner, Deadline, Payment string
+	Actor, Note                                    string
+	At                                             time.Time
 }
 
 func changeDiscrepancy(ctx context.Context, tx *sqlx.Tx, d *Discrepancy, s decided) error {
@@ -114,9 +108,10 @@ func changeDiscrepancy(ctx context.Context, tx *sqlx.Tx, d *Discrepancy, s decid
 	res, err := tx.ExecContext(ctx, `WITH changed AS (
 			UPDATE discrepancies SET status = $3, action = coalesce(nullif($4, ''), action), owner = coalesce(nullif($5, ''), owner),
 				deadline = coalesce(nullif($6, '')::date, deadline), payment_id = coalesce(nullif($10, ''), payment_id), resolved_at = CASE WHEN $3 = 'resolved' THEN $9 ELSE resolved_at END
-			WHERE id = $1 AND status = $2 RETURNING id, status, effect)
-		INSERT INTO discrepancy_history (discrepancy_id, status, effect, actor, note, recorded_at) SELECT id, status, effect, $7, $8, $9 FROM changed`,
-		d.ID, d.Status, s.Status, s.Action, s.Owner, s.Deadline, s.Actor, s.Note, s.At, s.Payment)
+			WHERE id = $1 AND status = $2 RETURNING id, status, effect, owner, deadline)
+		INSERT INTO discrepancy_history (discrepancy_id, status, effect, actor, note, recorded_at, what, owner, deadline)
+		SELECT id, status, effect, $7, $8, $9, $11, owner, deadline FROM changed`,
+		d.ID, d.Status, s.Status, s.Action, s.Owner, s.Deadline, s.Actor, s.Note, s.At, s.Payment, s.What)
 	if err != nil {
 		return fmt.Errorf("changing discrepancy %s: %w", d.ID, err)
 	}
@@ -127,12 +122,8 @@ func changeDiscrepancy(ctx context.Context, tx *sqlx.Tx, d *Discrepancy, s decid
 }
 
 // moveOff moves what is claimed or written off out of what the provider owes us; the other way where it paid us too much.
-// Where the effect is 0 the only money there can be is a wrong fee.
 func (r *Reconciler) moveOff(ctx context.Context, tx *sqlx.Tx, d *Discrepancy, p *Resolution) error {
-	sum := d.Effect
-	if sum == 0 && d.Kind == "fee_mismatch" {
-		sum = d.Amount
-	}
+	sum := d.movable()
 	if sum == 0 {
 		return nil
 	}

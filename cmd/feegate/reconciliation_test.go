@@ -82,7 +82,7 @@ func (s *street) list(token, query string) []map[string]any {
 	r := s.as(token, http.MethodGet, "/v1/discrepancies?"+query, "", nil)
 	var got struct{ Items []map[string]any }
 	if err := json.Unmarshal(r.body, &got); err != nil || r.status != http.StatusOK {
-		s.t.Fatalf("%d %s %v", r.status, r.body, err)
+		s.t.Fatalf("%d %s %v\n%s", r.status, r.body, err, s.logs)
 	}
 	return got.Items
 }

@@ -3,7 +3,6 @@ package api
 import (
 	"net/http"
 	"regexp"
-	"strconv"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -13,22 +12,17 @@ import (
 	"feegate/reconciliation"
 )
 
-// mountReconciliation puts the morning after on HTTP: finance works on it, approvers and auditors read along, and an approver
-// decides on what finance proposes.
+// mountReconciliation puts the morning after on HTTP: finance works on it, approvers and auditors read along.
 func (s *server) mountReconciliation(v1 *gin.RouterGroup) {
-	work, read, decide := s.may("", identity.Finance), s.may("", identity.Finance, identity.Approver), s.may("", identity.Approver)
+	work, read := s.may("", identity.Finance), s.may("", identity.Finance, identity.Approver)
 	v1.POST("/settlements", work, s.importSettlement)
 	v1.GET("/imports", read, s.listImports)
 	v1.POST("/statements", work, s.importStatement)
 	v1.GET("/imports/:id", read, s.getImport)
 	v1.POST("/reconciliations", work, s.reconcile)
 	v1.GET("/reconciliations/:date", read, s.getDay)
-	v1.GET("/discrepancies", read, s.listDiscrepancies)
-	v1.GET("/discrepancies/:id", read, show(s, "dis_", s.Reconciler.Discrepancy))
-	v1.POST("/discrepancies/:id/resolutions", work, s.resolve)
-	v1.POST("/discrepancies/:id/resolutions/:n/approve", decide, func(c *gin.Context) { s.decideResolution(c, true) })
-	v1.POST("/discrepancies/:id/resolutions/:n/reject", decide, func(c *gin.Context) { s.decideResolution(c, false) })
 	v1.GET("/ledger/balances", read, s.balances)
+	s.mountDiscrepancies(v1)
 }
 
 // getImport gives an import, of a settlement or of a statement.
@@ -104,64 +98,6 @@ func (s *server) getDay(c *gin.Context) {
 		return
 	}
 	c.JSON(http.StatusOK, day)
-}
-
-func (s *server) listDiscrepancies(c *gin.Context) {
-	limit, err := limitOf(c)
-	if err != nil {
-		s.refuse(c, err)
-		return
-	}
-	items, next, err := s.Reconciler.Discrepancies(c.Request.Context(), caller(c), reconciliation.Filter{Date: c.Query("date"), From: c.Query("from"), To: c.Query("to"),
-		AccountID: c.Query("account_id"), Kind: c.Query("kind"), Status: c.Query("status"), Owner: c.Query("owner"), After: c.Query("after"), Limit: limit})
-	if err != nil {
-		s.refuse(c, err)
-		return
-	}
-	list(c, items, next)
-}
-
-func (s *server) resolve(c *gin.Context) {
-	name, err := id(c, "dis_")
-	if err != nil {
-		s.refuse(c, err)
-		return
-	}
-	var in reconciliation.NewResolution
-	k, err := s.call(c, &in)
-	if err != nil {
-		s.refuse(c, err)
-		return
-	}
-	a, err := s.Reconciler.Resolve(c.Request.Context(), caller(c), k, name, in)
-	if err != nil {
-		s.refuse(c, err)
-		return
-	}
-	if !a.Replayed {
-		s.audit(c, "discrepancy."+in.Action, name)
-	}
-	answer(c, a)
-}
-
-// decideResolution approves or rejects; the call has no body.
-func (s *server) decideResolution(c *gin.Context, approve bool) {
-	name, err := id(c, "dis_")
-	n, bad := strconv.Atoi(c.Param("n"))
-	if err == nil && (bad != nil || n < 1 || n > 1e6) {
-		err = &gateway.Problem{Name: gateway.ProblemNotFound, Detail: "there is no such resolution"}
-	}
-	if err != nil {
-		s.refuse(c, err)
-		return
-	}
-	done, err := s.Reconciler.Decide(c.Request.Context(), caller(c), name, n, approve)
-	if err != nil {
-		s.refuse(c, err)
-		return
-	}
-	s.audit(c, "discrepancy."+done.Action+"."+done.Status, name)
-	c.JSON(http.StatusOK, done)
 }
 
 // balances adds up the moves recorded until a time, now when absent.

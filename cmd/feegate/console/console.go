@@ -4,6 +4,7 @@
 package console
 
 import (
+	"cmp"
 	"crypto/rand"
 	"embed"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -101,7 +103,13 @@ func (c *Console) Mount(mux *http.ServeMux) {
 	c.on(mux, "GET /console/discrepancies", reading, c.discrepancies)
 	c.on(mux, "GET /console/discrepancies.csv", reading, c.discrepanciesCSV)
 	c.on(mux, "GET /console/discrepancies/{id}", reading, c.discrepancy)
+	c.on(mux, "POST /console/discrepancies/bulk", append(working, deciding...), c.bulk)
 	c.on(mux, "POST /console/discrepancies/{id}/resolutions", working, c.resolve)
+	c.on(mux, "POST /console/discrepancies/{id}/{deed}", working, c.workOn)
+	c.on(mux, attachPattern, working, c.attach)
+	c.on(mux, "GET /console/discrepancies/{id}/attachments/{n}", reading, c.attachment)
+	c.on(mux, "GET /console/discrepancies/{id}/trace-letter", reading, c.traceLetter)
+	c.on(mux, "GET /console/help/discrepancies", reading, c.help)
 	c.on(mux, "POST /console/discrepancies/{id}/resolutions/{n}/{decision}", deciding, c.decideResolution)
 	c.on(mux, "GET /console/payments/{id}", reading, c.payment)
 	c.on(mux, "POST /console/payments/{id}/refunds", working, c.requestRefund)
@@ -178,7 +186,7 @@ func (c *Console) on(mux *http.ServeMux, pattern string, roles []identity.Role, 
 		switch {
 		case !v.session.Principal.HasRole(allowed...):
 			err = &gateway.Problem{Name: problemForbidden}
-		case act && pattern != uploadPattern: // an upload's token stands in its body, which is read as it arrives
+		case act && pattern != uploadPattern && pattern != attachPattern: // an upload's token stands in its body, which is read as it arrives
 			err = v.form()
 		}
 		if err == nil {
@@ -251,7 +259,7 @@ func (v *visit) back(to string) error {
 
 // show sends a page.
 func (v *visit) show(status int, name, title string, data any) error {
-	s := shell{Title: title, At: name, Data: data, AsOf: page.Time(v.c.Now()), Key: rand.Text(), Notice: notices[v.r.URL.Query().Get("done")]}
+	s := shell{Title: title, At: name, Data: data, AsOf: page.Time(v.c.Now()), Key: rand.Text(), Notice: cmp.Or(notices[v.r.URL.Query().Get("done")], deedNotices[v.r.URL.Query().Get("done")])}
 	if v.session != nil {
 		s.User, s.CSRF = v.session.Principal.Name, v.session.CSRF
 		s.Nav = v.nav()
@@ -283,6 +291,9 @@ func (c *Console) home(v *visit) error {
 	return v.back(nav[0].Path)
 }
 
+// person is the id of somebody, for whom a sentence has the name.
+var person = regexp.MustCompile(`usr_[a-z0-9_]+`)
+
 // refuse answers with what went wrong, in a sentence, and what to do.
 func (v *visit) refuse(err error) {
 	var p *gateway.Problem
@@ -296,6 +307,9 @@ func (v *visit) refuse(err error) {
 		}
 	}
 	m := meaningOf(p.Name)
+	if v.session != nil {
+		p.Detail = person.ReplaceAllStringFunc(p.Detail, v.who)
+	}
 	data := struct {
 		What, Next, Name, Detail string
 		Fields                   []gateway.FieldError

@@ -3,6 +3,7 @@ package console
 import (
 	"bytes"
 	"encoding/csv"
+	"strconv"
 
 	"feegate/gateway"
 )
@@ -22,9 +23,9 @@ func (v *visit) file(name string, body []byte) error {
 	return err
 }
 
-// discrepanciesCSV is the list that the page shows by its filter, to its end. No cell holds anybody's words.
+// discrepanciesCSV is the list that the page shows by its filter, to its end. No cell holds anybody's words, only names of officers.
 func (c *Console) discrepanciesCSV(v *visit) error {
-	f := v.filter()
+	f, _ := v.filter()
 	f.After, f.Limit = "", 200
 	all, err := v.places()
 	if err != nil {
@@ -32,18 +33,19 @@ func (c *Console) discrepanciesCSV(v *visit) error {
 	}
 	var b bytes.Buffer
 	w := csv.NewWriter(&b)
-	_ = w.Write([]string{"Mã", "Ngày", "Loại", "Nhà cung cấp", "Tài khoản", "Cơ quan", "Số tiền", "Làm chênh", "Tình trạng", "Giao dịch"}) // a buffer takes all
+	_ = w.Write([]string{"Mã", "Ngày", "Loại", "Nhà cung cấp", "Tài khoản", "Cơ quan", "Số tiền", "Làm chênh", "Tình trạng", "Giao dịch", "Người phụ trách", "Hạn", "Quá hạn", "Tuổi (ngày)"}) // a buffer takes all
 	for n := 0; ; {
 		items, next, err := c.Reconciler.Discrepancies(v.r.Context(), v.caller(), f)
 		if err != nil {
 			return err
 		}
 		for _, d := range items {
-			p, payment := find(all, d.AccountID), ""
-			if d.PaymentID != nil {
-				payment = *d.PaymentID
+			p, late := find(all, d.AccountID), ""
+			if d.Overdue {
+				late = "x"
 			}
-			_ = w.Write([]string{d.ID, d.Date, kinds[d.Kind].Name, or(brands)(p.Provider), p.Terminal, p.Agency, d.Amount.String(), d.Effect.String(), state(d.Status).Word, payment})
+			_ = w.Write([]string{d.ID, d.Date, kinds[d.Kind].Name, or(brands)(p.Provider), p.Terminal, p.Agency, d.Amount.String(), d.Effect.String(), state(d.Status).Word, given(d.PaymentID),
+				v.who(given(d.Owner)), given(d.Deadline), late, strconv.Itoa(d.AgeDays)})
 		}
 		if n += len(items); n > mostExported {
 			return &gateway.Problem{Name: gateway.ProblemInvalid, Fields: []gateway.FieldError{{Field: "Bộ lọc", Detail: "quá nhiều dòng để tải một lần; hãy thu hẹp theo ngày hoặc tài khoản"}}}

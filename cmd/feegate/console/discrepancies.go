@@ -11,55 +11,6 @@ import (
 	"feegate/reconciliation"
 )
 
-type discrepanciesData struct {
-	Filter   reconciliation.Filter
-	All      []place
-	Kinds    []string
-	Items    []discrepancyRow
-	Next     string
-	Query    string
-	Filtered bool
-}
-
-type discrepancyRow struct {
-	reconciliation.Discrepancy
-	Place place
-}
-
-// pageSize is how many rows a list shows.
-const pageSize = 50
-
-// filter reads which discrepancies are asked for: the open ones where no state is named.
-func (v *visit) filter() reconciliation.Filter {
-	q := v.r.URL.Query()
-	f := reconciliation.Filter{Date: q.Get("date"), From: q.Get("from"), To: q.Get("to"), AccountID: q.Get("account"), Kind: q.Get("kind"), Status: q.Get("status"),
-		After: q.Get("after"), Limit: pageSize}
-	if !q.Has("status") {
-		f.Status = "open"
-	}
-	return f
-}
-
-func (c *Console) discrepancies(v *visit) error {
-	q, f := v.r.URL.Query(), v.filter()
-	items, next, err := c.Reconciler.Discrepancies(v.r.Context(), v.caller(), f)
-	if err != nil {
-		return err
-	}
-	d := discrepanciesData{Filter: f, Kinds: reconciliation.Kinds(), Filtered: len(q) > 0, Query: v.r.URL.RawQuery}
-	if d.All, err = v.places(); err != nil {
-		return err
-	}
-	for _, i := range items {
-		d.Items = append(d.Items, discrepancyRow{i, find(d.All, i.AccountID)})
-	}
-	if next != "" {
-		q.Set("after", next)
-		d.Next = "?" + q.Encode()
-	}
-	return v.show(http.StatusOK, "discrepancies", "Sai lệch", d)
-}
-
 // pair is one fact as both sides have it.
 type pair struct {
 	Name         string
@@ -74,8 +25,14 @@ type caseData struct {
 	Pairs       []pair
 	Resolutions []resolutionRow
 	History     []changeRow
+	Traces      []traceRow
+	Papers      []paperRow
+	Owners      []reconciliation.Person
+	MayWork     bool // may take notes, and reopen
 	Work        bool // may propose
+	Reopen      bool
 	Proposed    bool // one waits already
+	Asked       bool // a trace request waits for its answer
 	Actions     []string
 	OwnerName   string
 }
@@ -88,7 +45,18 @@ type resolutionRow struct {
 
 type changeRow struct {
 	reconciliation.Change
+	By, Whose string
+}
+
+type traceRow struct {
+	reconciliation.Trace
+	Asker, Writer string
+}
+
+type paperRow struct {
+	reconciliation.Attachment
 	By string
+	KB int
 }
 
 func (c *Console) discrepancy(v *visit) error {
@@ -100,16 +68,17 @@ func (c *Console) discrepancy(v *visit) error {
 	if err != nil {
 		return err
 	}
-	d := caseData{Case: k, Place: find(all, k.AccountID), Pairs: pairs(k), Work: v.may(identity.Finance) && k.Status != "resolved", Actions: fitting(k)}
-	if k.Owner != nil {
-		d.OwnerName = v.who(*k.Owner)
+	works := v.may(identity.Finance)
+	d := caseData{Case: k, Place: find(all, k.AccountID), Pairs: pairs(k), MayWork: works, Work: works && k.Status != "resolved", Reopen: works && k.Status == "resolved" && !k.Healed,
+		Actions: fitting(k), OwnerName: v.who(given(k.Owner))}
+	if d.Work {
+		if d.Owners, err = c.Reconciler.Owners(v.r.Context(), k.AccountID); err != nil {
+			return err
+		}
 	}
 	me := v.session.Principal.ID
 	for _, r := range k.Resolutions {
-		row := resolutionRow{Resolution: r, Proposer: v.who(r.ProposedBy), Mine: r.ProposedBy == me}
-		if r.DecidedBy != nil {
-			row.Decider = v.who(*r.DecidedBy)
-		}
+		row := resolutionRow{Resolution: r, Proposer: v.who(r.ProposedBy), Decider: v.who(given(r.DecidedBy)), Mine: r.ProposedBy == me}
 		if r.Status == "proposed" {
 			d.Proposed = true
 			row.Decide = v.may(identity.Approver) && !row.Mine
@@ -117,19 +86,35 @@ func (c *Console) discrepancy(v *visit) error {
 		d.Resolutions = append(d.Resolutions, row)
 	}
 	for _, h := range k.History {
-		d.History = append(d.History, changeRow{h, v.who(h.Actor)})
+		row := changeRow{Change: h, By: v.who(h.Actor)}
+		if h.What == "assigned" {
+			row.Whose = v.who(given(h.Owner))
+		}
+		d.History = append(d.History, row)
+	}
+	for _, t := range k.Traces {
+		d.Asked = t.Answer == nil
+		d.Traces = append(d.Traces, traceRow{t, v.who(t.AskedBy), v.who(given(t.AnsweredBy))})
+	}
+	for _, a := range k.Attachments {
+		d.Papers = append(d.Papers, paperRow{a, v.who(a.RecordedBy), (a.Size + 1023) / 1024})
 	}
 	return v.show(http.StatusOK, "discrepancy", kinds[k.Kind].Name, d)
 }
 
+func given(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
 // fitting are the actions that make sense for a case; the room refuses what does not all the same.
-func fitting(k *reconciliation.Case) []string {
-	out := []string{reconciliation.Explain, reconciliation.CarryForward, reconciliation.ClaimFromProvider, reconciliation.RefundPayer, reconciliation.WriteOff}
-	switch k.Kind {
-	case "missing_at_gateway":
-		return append([]string{reconciliation.RecordPayment, reconciliation.AcceptMatch}, out...)
-	case "bank_unmatched", "status_mismatch":
-		return append([]string{reconciliation.RecordPayment}, out...)
+func fitting(k *reconciliation.Case) (out []string) {
+	for _, a := range reconciliation.Actions(k.Kind) {
+		if a != reconciliation.RecordPayment && a != reconciliation.AcceptMatch || k.LineID != nil || k.TransferID != nil && a == reconciliation.RecordPayment {
+			out = append(out, a)
+		}
 	}
 	return out
 }

@@ -2,6 +2,7 @@ package console
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
 
 	"feegate/gateway/vnd"
@@ -62,6 +63,44 @@ var sentences = func() (out []said) {
 		{`there is no such order`, `không có yêu cầu nộp phí này`},
 		{`the money came into an account that may not take this order's fees`, `tài khoản đã nhận tiền không được thu các khoản của yêu cầu này`},
 		{`(\w+) is for a settlement line without a payment that succeeded here, not for \w+`, `chỉ dùng khi tệp có dòng mà feegate không có khoản nộp thành công`},
+		{`(\w+) makes no sense for \w+`, `việc này không hợp với loại sai lệch này`},
+		{`(\w+) is not for a transfer that is \w+`, `việc này không dùng cho khoản chuyển khoản này`},
+		{`(\w+) moves money, and there is none in this discrepancy: its effect is 0`, `sai lệch này không làm chênh tiền: không có gì để yêu cầu trả hay xóa`},
+		{`record the money first .*`, `hãy ghi nhận khoản tiền trước, không kèm yêu cầu nộp phí: khi đó là tiền thừa và hoàn được`},
+		{`accept_match names a payment for each: it goes one by one`, `mỗi sai lệch cần một mã giao dịch riêng: hãy làm từng cái`},
+		{`the discrepancy is resolved`, `sai lệch này đã xử lý xong`},
+		{`the discrepancy is not resolved`, `sai lệch này chưa được xử lý, không có gì để mở lại`},
+		{`the discrepancy is resolved: nothing is left to do; the proposal can be rejected`, `sai lệch này đã tự hết: chỉ còn có thể từ chối đề nghị`},
+		{`the records agree by now: there is nothing to reopen`, `số liệu hai bên đã khớp, không có gì để mở lại`},
+		{`the day (\S+) is closed: .*`, `ngày $1 đã khóa sổ`},
+		{`resolution (\d+) waits for another person's decision`, `đề nghị số $1 đang chờ người khác duyệt`},
+		{`a resolution of it waits for another person's decision`, `đang có đề nghị chờ người khác duyệt`},
+		{`nothing is proposed for it`, `không có đề nghị nào đang chờ duyệt`},
+		{`another person has decided: this resolution is done`, `người khác đã duyệt đề nghị này`},
+		{`another person has decided: this resolution is rejected`, `người khác đã từ chối đề nghị này`},
+		{`who proposed a resolution cannot decide on it`, `người đề nghị không được tự duyệt`},
+		{`(.+) has taken it up`, `$1 đã nhận việc này`},
+		{`it is nobody's any more`, `việc này không còn của ai`},
+		{`is not a person known here who may work on this account`, `không phải người được làm việc với tài khoản này`},
+		{`is past`, `đã qua`},
+		{`must say something, in 1 to (\d+) characters`, `phải có nội dung, tối đa $1 ký tự`},
+		{`a trace request waits for its answer already`, `đang có yêu cầu tra soát chờ trả lời`},
+		{`no trace request waits for an answer`, `không có yêu cầu tra soát nào đang chờ trả lời`},
+		{`there is no such trace request: ask first`, `chưa có yêu cầu tra soát; hãy ghi yêu cầu trước`},
+		{`there is no such discrepancy`, `không có sai lệch này`},
+		{`must be PDF, PNG, JPEG, .*`, `phải là PDF, PNG, JPEG, XLSX, DOCX không có macro, hoặc văn bản UTF-8; loại tệp xét theo nội dung`},
+		{`at most (\d+) MiB`, `tối đa $1 MiB`},
+		{`it has (\d+) attachments, and may have no more`, `đã có $1 tệp đính kèm, không thêm được nữa`},
+		{`must name 1 to (\d+) discrepancies`, `phải chọn từ 1 đến $1 sai lệch`},
+		{`is given twice`, `bị trùng`},
+		{`is of another kind than the first, which is \w+`, `khác loại với sai lệch đầu tiên được chọn; hãy lọc theo loại rồi chọn`},
+		{`is of another provider or agency than the first`, `thuộc nhà cung cấp hoặc cơ quan khác với sai lệch đầu tiên được chọn`},
+		{`the discrepancy has no settlement line to record`, `sai lệch này không có dòng nào trong tệp để ghi nhận`},
+		{`must be the next of an earlier answer`, `địa chỉ trang không đúng; hãy mở lại danh sách`},
+		{`there is no such payment into this account`, `tài khoản này không có giao dịch đó`},
+		{`the payment is matched with another line`, `giao dịch đã khớp với dòng khác`},
+		{`the payment is of (\S+), the line of (\S+)`, `giao dịch là $1 ₫, dòng trong tệp là $2 ₫`},
+		{`the settlement line stands no more, or is matched`, `dòng trong tệp không còn, hoặc đã khớp`},
 	} {
 		out = append(out, said{regexp.MustCompile(`(?s)^` + s[0] + `$`), s[1]})
 	}
@@ -78,10 +117,37 @@ func line(detail string) string {
 	return detail
 }
 
+// vietnamese is the sentence where there is one, and nothing where what was said has none.
+func vietnamese(detail string) string {
+	if said := line(detail); said != detail {
+		return said
+	}
+	return ""
+}
+
+var chosen = regexp.MustCompile(`^ids\[(\d{1,3})\]$`)
+
+// fieldName is a field as people know it; ids[3] is the fourth that was ticked.
+func fieldName(name string) string {
+	if m := chosen.FindStringSubmatch(name); m != nil {
+		n, _ := strconv.Atoi(m[1])
+		return "Sai lệch thứ " + strconv.Itoa(n+1) + " được chọn"
+	}
+	return or(fieldNames)(name)
+}
+
+// deed is what a row of a discrepancy's history was.
+func deed(what string) string {
+	return or(map[string]string{"assigned": "Giao việc", "noted": "Ghi chú", "attached": "Đính kèm", "asked": "Tra soát", "answered": "Trả lời tra soát", "reopened": "Mở lại",
+		"proposed": "Đề nghị", "done": "Thực hiện", "approved": "Duyệt", "rejected": "Từ chối", "": "Đối soát"})(what)
+}
+
 // fields of forms and files whose names are not the provider's own.
 var fieldNames = map[string]string{"file": "Tệp", "date": "Ngày", "account_id": "Tài khoản", "terminal": "Mã tài khoản", "expected_lines": "Số dòng theo bảng kê", "note": "Lý do",
 	"reason": "Lý do", "amount": "Số tiền", "available": "Số có thể hoàn", "order_id": "Mã yêu cầu nộp phí", "payment_id": "Mã giao dịch", "action": "Việc cần làm", "deadline": "Hạn",
-	"from": "Từ ngày", "to": "Đến ngày", "kind": "Loại", "status": "Tình trạng", "replaces": "Thay cho"}
+	"from": "Từ ngày", "to": "Đến ngày", "kind": "Loại", "status": "Tình trạng", "replaces": "Thay cho",
+	"owner": "Người phụ trách", "due": "Hạn trả lời", "asked_of": "Nơi nhận", "question": "Nội dung hỏi", "answer": "Câu trả lời", "min_amount": "Số tiền từ", "sort": "Sắp xếp", "after": "Trang",
+	"ids": "Sai lệch được chọn"}
 
 // noted reads what the rooms note in a history: proposed X: why, approved X, rejected X, X: why.
 func noted(note string) string {

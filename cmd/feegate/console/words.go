@@ -18,28 +18,14 @@ import (
 // word is a state as a word with its shape; the class adds a colour.
 type word struct{ Class, Shape, Word string }
 
-// kindWords say what a discrepancy of a kind is called, what it means, and what is usually done about it.
-type kindWords struct{ Name, Means, Usual string }
-
-var kinds = map[string]kindWords{
-	"missing_at_provider": {"Nhà cung cấp không có", "feegate ghi nhận khoản nộp này, nhưng tệp của nhà cung cấp không có dòng nào cho nó.", "Chờ tệp ngày sau (chuyển tiếp), hoặc yêu cầu nhà cung cấp trả."},
-	"missing_at_gateway":  {"feegate không có", "Nhà cung cấp đã thu và quyết toán khoản này, nhưng feegate không có khoản nộp thành công tương ứng.", "Ghi nhận khoản nộp vào hồ sơ đúng, hoặc hoàn lại người nộp."},
-	"amount_mismatch":     {"Khác số tiền", "Hai bên cùng có giao dịch này nhưng số tiền khác nhau.", "Đối chiếu chứng từ với nhà cung cấp rồi yêu cầu trả phần thiếu."},
-	"status_mismatch":     {"Khác trạng thái", "Một bên nói đã thu được tiền, bên kia nói chưa.", "Hỏi lại nhà cung cấp; nếu đã thu thì ghi nhận khoản nộp."},
-	"duplicate_line":      {"Dòng trùng", "Tệp của nhà cung cấp có giao dịch này nhiều hơn một lần.", "Báo nhà cung cấp gửi tệp sửa; giải thích khi tệp sửa đã nhập."},
-	"fee_mismatch":        {"Khác phí dịch vụ", "Phí dịch vụ trong tệp khác biểu phí đã thỏa thuận.", "Yêu cầu nhà cung cấp trả phần thu quá."},
-	"wrong_account":       {"Sai tài khoản", "Giao dịch nằm trong tệp của một tài khoản khác với tài khoản đã thu.", "Báo nhà cung cấp; ghi rõ tài khoản đúng."},
-	"refund_unmatched":    {"Hoàn tiền chưa khớp", "Một khoản hoàn tiền chỉ có ở một bên.", "Đối chiếu mã hoàn tiền với nhà cung cấp."},
-	"late":                {"Quyết toán khác ngày", "Khoản nộp của ngày này được quyết toán trong tệp của ngày khác.", "Không cần làm gì: hai ngày tự bù nhau."},
-	"surplus":             {"Tiền thừa", "Tiền đã nhận nhiều hơn số phải nộp.", "Hoàn cho người nộp, hoặc bù cho yêu cầu khác của cùng người."},
-	"in_doubt":            {"Chưa rõ kết quả", "Giao dịch chưa có kết quả cuối cùng từ nhà cung cấp.", "Chờ hỏi lại tự động; quá hạn thì hỏi nhà cung cấp."},
-	"reversal":            {"Bị thu hồi", "Nhà cung cấp đã thu hồi một khoản từng báo thành công.", "Kiểm tra hồ sơ; yêu cầu nộp lại nếu cần."},
-	"file_missing":        {"Thiếu tệp", "Ngày này có giao dịch nhưng chưa có tệp đối soát.", "Lấy tệp từ nhà cung cấp và tải lên."},
-	"statement_gap":       {"Thiếu sao kê", "Chưa có sao kê ngân hàng cho ngày này.", "Lấy sao kê và tải lên."},
-	"bank_short":          {"Ngân hàng nhận thiếu", "Tiền về ngân hàng ít hơn số nhà cung cấp quyết toán.", "Yêu cầu nhà cung cấp trả phần thiếu."},
-	"bank_over":           {"Ngân hàng nhận thừa", "Tiền về ngân hàng nhiều hơn số nhà cung cấp quyết toán.", "Hỏi nhà cung cấp về phần thừa."},
-	"bank_unmatched":      {"Tiền về chưa rõ của ai", "Tiền đã vào tài khoản nhưng không thuộc khoản quyết toán nào, hoặc nội dung chuyển khoản thiếu mã hay sai mã.", "So nội dung với các mã QR đã mở gần đây, ghi nhận cho đúng hồ sơ, hoặc hoàn lại."},
-}
+// kinds say what a discrepancy of a kind is called, what it means, and what is usually done about it: what the documentation says too.
+var kinds = func() map[string]reconciliation.Guide {
+	out := map[string]reconciliation.Guide{}
+	for _, g := range reconciliation.Guides() {
+		out[g.Kind] = g
+	}
+	return out
+}()
 
 var actions = map[string]string{
 	reconciliation.RecordPayment: "Ghi nhận khoản nộp", reconciliation.CarryForward: "Chuyển sang ngày sau", reconciliation.RefundPayer: "Hoàn cho người nộp",
@@ -204,12 +190,7 @@ func fact(p pair, value any) any {
 // words are what the templates call.
 func (c *Console) words() template.FuncMap {
 	return template.FuncMap{"money": page.Money, "time": page.Time, "date": page.Day, "asset": c.assets.URL, "state": state, "orderstate": orderState, "daystate": dayOpen,
-		"kind": func(k string) kindWords {
-			if w, ok := kinds[k]; ok {
-				return w
-			}
-			return kindWords{Name: k}
-		},
+		"kind":   reconciliation.GuideTo,
 		"action": or(actions), "source": or(sources), "reason": or(reasons), "brand": or(brands), "channel": or(channels),
 		"percent": percent, "width": width, "hundredths": hundredths, "q": url.QueryEscape,
 		"deref": func(s *string) string {
@@ -218,7 +199,7 @@ func (c *Console) words() template.FuncMap {
 			}
 			return *s
 		},
-		"count": count, "fact": fact, "line": line, "field": or(fieldNames), "noted": noted, "told": told, "evidenceword": or(evidenceWords),
+		"count": count, "fact": fact, "line": line, "field": fieldName, "vi": vietnamese, "deed": deed, "two": reconciliation.NeedsTwo, "noted": noted, "told": told, "evidenceword": or(evidenceWords),
 		"hundredthsDot": func(h adoption.Hundredths) string { return strings.Replace(hundredths(h), ",", ".", 1) },
 		"dong":          func(n int64) string { return page.Money(vnd.Signed(n)) },
 		"role":          or(roles),
