@@ -20,6 +20,8 @@ type Day struct {
 	Settled   Settled     `json:"settled"`
 	Bank      CountAmount `json:"bank"`
 	Matched   CountAmount `json:"matched"`
+	// Adjustments are within Payments: money of closed days that was heard of, or taken back, after their closing.
+	Adjustments CountAmount `json:"adjustments"`
 	Sides
 	BankSide      Sides          `json:"bank_side"`
 	Discrepancies map[string]int `json:"discrepancies"` // the open ones
@@ -37,8 +39,8 @@ type Sides struct {
 
 // CountAmount is a number of rows and what they come to.
 type CountAmount struct {
-	Count  int64      `json:"count"`
-	Amount vnd.Signed `json:"amount"`
+	Count  int64      `json:"count" db:"count"`
+	Amount vnd.Signed `json:"amount" db:"amount"`
 }
 
 // Settled is what the provider's file says.
@@ -57,7 +59,7 @@ func (d *Day) add(o Day) {
 	if o.active && (!d.active || slices.Index(dayStates, o.Status) < slices.Index(dayStates, d.Status)) {
 		d.Status, d.active = o.Status, true
 	}
-	for _, p := range []struct{ sum, more *CountAmount }{{&d.Payments, &o.Payments}, {&d.Bank, &o.Bank}, {&d.Matched, &o.Matched}} {
+	for _, p := range []struct{ sum, more *CountAmount }{{&d.Payments, &o.Payments}, {&d.Bank, &o.Bank}, {&d.Matched, &o.Matched}, {&d.Adjustments, &o.Adjustments}} {
 		p.sum.Count += p.more.Count
 		p.sum.Amount += p.more.Amount
 	}
@@ -74,6 +76,14 @@ func (d *Day) add(o Day) {
 		d.Discrepancies[kind] += n
 	}
 	d.Accounts = append(d.Accounts, o)
+}
+
+// Day gives the figures of an account's day: of a closed one as they were closed.
+func (r *Reconciler) Day(ctx context.Context, accountID, date string) (*Day, error) {
+	if d, err := frozenDay(ctx, r.db, accountID, date); err != nil || d != nil {
+		return d, err
+	}
+	return r.dayNow(ctx, r.db, accountID, date)
 }
 
 // Account gives an account that the caller may work on; others do not exist.

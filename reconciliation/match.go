@@ -16,6 +16,14 @@ func (r *Reconciler) Match(ctx context.Context, accountID, date string) error {
 
 // matchAll is Match for several days at once: what they share is read once.
 func (r *Reconciler) matchAll(ctx context.Context, days []accountDay) error {
+	if err := r.settle(ctx, days); err != nil {
+		return err
+	}
+	return r.match(ctx, days)
+}
+
+// settle takes what the days' lines say of payments and refunds that have no success here through the gateway's door.
+func (r *Reconciler) settle(ctx context.Context, days []accountDay) error {
 	for _, d := range days {
 		if err := checkDate("date", d.Date); err != nil {
 			return err
@@ -40,7 +48,7 @@ func (r *Reconciler) matchAll(ctx context.Context, days []accountDay) error {
 			}
 		}
 	}
-	return r.match(ctx, days)
+	return nil
 }
 
 // notice is what a settlement line says of a payment.

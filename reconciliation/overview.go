@@ -46,5 +46,5 @@ func (r *Reconciler) Period(ctx context.Context, c gateway.Caller, from, to stri
 			return nil, err
 		}
 	}
-	return r.period(ctx, c, from, to)
+	return r.asClosed(ctx, c, from, to)
 }

@@ -58,6 +58,7 @@ const fillLines = `INSERT INTO day_lines SELECT l.id, l.account_id, l.date, l.ow
 const fillItems = `WITH ids AS (SELECT item_id AS id FROM day_lines WHERE item_id IS NOT NULL
 		UNION SELECT coalesce(m.payment_id, m.refund_id) FROM day_lines l JOIN matches m ON m.line_id = l.id
 		UNION SELECT p.id FROM day_scope s JOIN payments p ON p.account_id = s.account_id AND p.status IN ('succeeded', 'reversed') AND business_day(p.paid_at) = s.date
+		UNION SELECT a.item_id FROM day_scope s JOIN day_adjustments a USING (account_id, date)
 		UNION SELECT f.id FROM day_scope s JOIN refunds f ON f.account_id = s.account_id AND f.status = 'succeeded' AND business_day(f.effective_at) = s.date)
 	INSERT INTO day_items SELECT p.id, 'payment', p.account_id, p.provider, p.provider_reference, p.provider_transaction, p.status, p.status = 'succeeded',
 		CASE p.status WHEN 'succeeded' THEN p.received_amount ELSE 0 END, business_day(p.paid_at),
@@ -89,7 +90,7 @@ func (r *Reconciler) load(ctx context.Context, tx *sqlx.Tx, days []accountDay) e
 		INSERT INTO day_scope SELECT * FROM unnest($1::text[], $2::date[])`, ids, dates); err != nil {
 		return fmt.Errorf("loading %d days: %w", len(days), err)
 	}
-	for _, step := range []string{`ANALYZE day_scope`, fillLines, `ANALYZE day_lines`, fillItems, statedOnly, `ANALYZE day_items`, fillTies, `ANALYZE day_ties`} {
+	for _, step := range []string{`ANALYZE day_scope`, fillLines, `ANALYZE day_lines`, fillItems, statedOnly, atHome, `ANALYZE day_items`, fillTies, `ANALYZE day_ties`} {
 		var args []any
 		if step == statedOnly {
 			args = []any{r.transferProviders()}
@@ -178,6 +179,10 @@ func (r *Reconciler) match(ctx context.Context, days []accountDay) error {
 }
 
 func (r *Reconciler) matchIn(ctx context.Context, tx *sqlx.Tx, asked []accountDay) error {
+	asked, err := adjust(ctx, tx, asked, r.now())
+	if err != nil {
+		return err
+	}
 	// Before anything is read: what happens from here on marks the day anew.
 	ids, dates := columns(asked)
 	if _, err := tx.ExecContext(ctx, `DELETE FROM days_to_match m USING unnest($1::text[], $2::date[]) AS s (account_id, date) WHERE m.account_id = s.account_id AND m.date = s.date`, ids, dates); err != nil {
@@ -205,6 +210,9 @@ func (r *Reconciler) matchIn(ctx context.Context, tx *sqlx.Tx, asked []accountDa
 	}
 	if err := pair(ctx, tx, now); err != nil {
 		return err
+	}
+	if _, err := tx.ExecContext(ctx, meetFrozen, now); err != nil {
+		return fmt.Errorf("matching with closed days: %w", err)
 	}
 	paid, err := r.payOut(ctx, tx, own, now)
 	if err != nil {
