@@ -113,10 +113,13 @@ func (m *morning) counts(dates ...string) {
 			m.t.Errorf("%s: unexplained %d: %+v", d, day.Unexplained, day)
 		}
 	}
-	if want := m.count(`SELECT coalesce(sum(received_amount), 0)::bigint FROM payments WHERE status = 'succeeded'`) - m.count(`SELECT coalesce(sum(amount), 0)::bigint FROM refunds WHERE status = 'succeeded'`); sum != want {
+	const money = ` FROM payments WHERE status = 'succeeded' AND business_day(paid_at) BETWEEN $1 AND $2`
+	const back = ` FROM refunds WHERE status = 'succeeded' AND business_day(effective_at) BETWEEN $1 AND $2`
+	from, to := dates[0], dates[len(dates)-1]
+	if want := m.number(`SELECT coalesce(sum(received_amount), 0)::bigint`+money, from, to) - m.number(`SELECT coalesce(sum(amount), 0)::bigint`+back, from, to); sum != want {
 		m.t.Errorf("the days come to %d, the payments to %d", sum, want)
 	}
-	if want := m.count(`SELECT count(*) FROM payments WHERE status = 'succeeded'`) + m.count(`SELECT count(*) FROM refunds WHERE status = 'succeeded'`); n != want {
+	if want := m.number(`SELECT count(*)`+money, from, to) + m.number(`SELECT count(*)`+back, from, to); n != want {
 		m.t.Errorf("the days count %d, there are %d", n, want)
 	}
 }
@@ -187,7 +190,7 @@ func TestADayIsClosedWhenNothingIsMissingAndSignedByAnother(t *testing.T) {
 	if _, err := m.r.SignDay(t.Context(), second, acc, day); gateway.ProblemName(err) != reconciliation.ProblemDayClosed || !strings.Contains(err.Error(), "signed by usr_2") {
 		t.Errorf("signed by a third: %v", err)
 	}
-	if n := m.count(`SELECT count(*) FROM outbox WHERE type = 'day.signed'`); n != 1 {
+	if n := m.number(`SELECT count(*) FROM outbox WHERE type = 'day.signed'`); n != 1 {
 		t.Errorf("%d events", n)
 	}
 	m.close(next)
@@ -257,12 +260,12 @@ func TestTwoAtOnceGetOneResult(t *testing.T) {
 		}
 	}
 	race("closed", func(c gateway.Caller) error { _, err := m.r.CloseDay(t.Context(), c, acc, day); return err }, finance, second, chief)
-	if n := m.count(`SELECT count(*) FROM day_versions`); n != 1 {
+	if n := m.number(`SELECT count(*) FROM day_versions`); n != 1 {
 		t.Errorf("%d versions", n)
 	}
 	fourth, fifth := gateway.Caller{Actor: "usr_5", Person: true, Mode: "live"}, gateway.Caller{Actor: "usr_6", Person: true, Mode: "live"}
 	race("signed", func(c gateway.Caller) error { _, err := m.r.SignDay(t.Context(), c, acc, day); return err }, approver, fourth, fifth)
-	if n := m.count(`SELECT count(*) FROM day_signatures`) + m.count(`SELECT count(*) FROM outbox WHERE type = 'day.signed'`); n != 2 {
+	if n := m.number(`SELECT count(*) FROM day_signatures`) + m.number(`SELECT count(*) FROM outbox WHERE type = 'day.signed'`); n != 2 {
 		t.Errorf("%d signatures and events", n)
 	}
 }
@@ -303,7 +306,7 @@ func TestVerifyNamesTheFirstBreak(t *testing.T) {
 		"what the day shows":     {`UPDATE days SET figures = jsonb_set(figures, '{payments,amount}', '1') WHERE date = '2026-03-10'`, 1, "shows other"},
 		"a signature in between": {`DELETE FROM day_signatures WHERE seq = 2`, 3, "signature 2 is missing"},
 		"the last signature":     {`DELETE FROM day_signatures WHERE seq = 3`, 3, "signature is gone"},
-		"a settlement line":      {`UPDATE settlement_lines SET amount = amount + 1, net = net + 1 WHERE id = (SELECT min(id) FROM settlement_lines)`, 0, "settled.amount"},
+		"a settlement line":      {`UPDATE settlement_lines SET amount = amount + 1, net = net + 1 WHERE id = (SELECT min(id) FROM settlement_lines)`, 0, "207691"},
 		"a payment":              {`UPDATE payments SET received_amount = received_amount + 1 WHERE id = (SELECT min(id) FROM payments)`, 0, "counted pay_"},
 		"what a closing counted": {`UPDATE day_frozen SET item_id = 'pay_other' WHERE item_id = (SELECT min(item_id) FROM day_frozen)`, 0, ""},
 		"a discrepancy":          {`UPDATE discrepancies SET bank_effect = bank_effect + 1 WHERE date = '2026-03-10'`, 0, "bank_side"},
@@ -394,4 +397,15 @@ func TestADayIsOpenedAgainByTwoRolesAndBothVersionsStay(t *testing.T) {
 		t.Errorf("%+v %v", one, err)
 	}
 	m.intact()
+}
+
+
+// number asks over the test's own connections: what is asked many times must not open one each time.
+func (m *morning) number(query string, args ...any) int {
+	m.t.Helper()
+	var n int
+	if err := m.db.GetContext(m.t.Context(), &n, query, args...); err != nil {
+		m.t.Fatal(query, err)
+	}
+	return n
 }
