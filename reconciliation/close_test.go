@@ -399,7 +399,6 @@ func TestADayIsOpenedAgainByTwoRolesAndBothVersionsStay(t *testing.T) {
 	m.intact()
 }
 
-
 // number asks over the test's own connections: what is asked many times must not open one each time.
 func (m *morning) number(query string, args ...any) int {
 	m.t.Helper()

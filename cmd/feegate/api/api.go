@@ -114,6 +114,7 @@ func New(d Deps) (http.Handler, error) {
 	s.mountAccounts(v1)
 	s.mountReconciliation(v1)
 	s.mountBank(v1)
+	s.mountDays(v1)
 	s.mountCounter(v1)
 	s.mountAdoption(v1)
 	return heads{r}, nil
