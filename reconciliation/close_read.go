@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"feegate/gateway"
+	"feegate/gateway/vnd"
 )
 
 // StateFilter says which days are asked for; "" asks for any.
@@ -217,4 +218,14 @@ func (r *Reconciler) AdjustLate(ctx context.Context, limit int) (int, error) {
 		return 0, nil
 	}
 	return len(days), r.match(ctx, days)
+}
+
+// WaitingDay is a day that waits for a second person: What is sign or reopen.
+type WaitingDay struct {
+	AccountID string     `db:"account_id"`
+	Date      string     `db:"date"`
+	What      string     `db:"what"`
+	Amount    vnd.Signed `db:"amount"`
+	By        string     `db:"by"`
+	At        time.Time  `db:"at"`
 }

@@ -3,6 +3,7 @@ package reconciliation
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"feegate/gateway"
@@ -153,7 +154,7 @@ func (m *Minutes) name(id *string) string {
 	return *id
 }
 
-// kindNames are what a discrepancy of a kind is called in the minutes.
+// kindName is what a discrepancy of a kind is called in the minutes.
 func kindName(kind string) string {
 	if n, ok := map[string]string{"missing_at_provider": "Nhà cung cấp không có", "missing_at_gateway": "feegate không có", "amount_mismatch": "Khác số tiền", "status_mismatch": "Khác trạng thái",
 		"duplicate_line": "Dòng trùng", "fee_mismatch": "Khác phí dịch vụ", "wrong_account": "Sai tài khoản", "refund_unmatched": "Hoàn tiền chưa khớp", "late": "Quyết toán khác ngày",
@@ -173,6 +174,13 @@ func actionName(action *string) string {
 		return n
 	}
 	return *action
+}
+
+func brandOf(provider string) string {
+	if n, ok := map[string]string{"vnpay": "VNPAY", "momo": "MoMo", "zalopay": "ZaloPay", "payos": "payOS", "sepay": "VietQR (SePay)", "casso": "VietQR (Casso)", "vietqr": "VietQR", "dvcqg": "Cổng DVCQG"}[provider]; ok {
+		return n
+	}
+	return provider
 }
 
 func adjustmentName(kind string) string {
@@ -221,16 +229,27 @@ const Draft = "BẢN NHÁP – CHƯA KÝ"
 type minuteFact struct{ name, value string }
 
 func (m *Minutes) head() []minuteFact {
+	beneficiary := strings.TrimSpace(m.Account.BeneficiaryAccount + " " + m.Account.BeneficiaryName)
+	if beneficiary == "" {
+		beneficiary = "chưa khai báo"
+	}
 	facts := []minuteFact{
 		{"Đơn vị thụ hưởng", m.Agency + " (" + m.Account.AgencyCode + ")"},
-		{"Nhà cung cấp", m.Account.Provider + ", mã điểm thu " + m.Account.Terminal},
+		{"Nhà cung cấp", brandOf(m.Account.Provider) + ", mã điểm thu " + m.Account.Terminal},
 		{"Tài khoản feegate", m.Account.ID},
-		{"Tài khoản thụ hưởng", m.Account.BeneficiaryAccount + " " + m.Account.BeneficiaryName},
+		{"Tài khoản thụ hưởng", beneficiary},
 		{"Kỳ đối soát", m.period() + ", giờ Việt Nam"},
 		{"Số liệu lúc", vietTime(&m.AsOf)},
 		{"Định nghĩa", MinutesDefinition},
 	}
 	if m.Month {
+		if m.Signed() { // one hash for all: over the days' own, each in its line
+			all := ""
+			for i := range m.Days {
+				all += *m.Days[i].SHA256 + "\n"
+			}
+			facts = append(facts, minuteFact{"SHA-256 các bản ký", digestOf(all)})
+		}
 		return facts
 	}
 	d := &m.Days[0]
@@ -243,7 +262,11 @@ func (m *Minutes) head() []minuteFact {
 		facts = append(facts, minuteFact{"Người lập (khóa sổ)", m.name(d.ClosedBy) + ", " + vietTime(d.ClosedAt)}, minuteFact{"SHA-256 số liệu", *d.FiguresSHA256})
 	}
 	if d.Status == daySigned {
-		facts = append(facts, minuteFact{"Người duyệt (ký)", m.name(d.SignedBy) + ", " + vietTime(d.SignedAt)}, minuteFact{"SHA-256 bản ký", *d.SHA256}, minuteFact{"Bản ký trước", told(d.Previous)})
+		first := "không có: đây là bản ký đầu tiên của tài khoản"
+		if d.Previous != nil {
+			first = *d.Previous
+		}
+		facts = append(facts, minuteFact{"Người duyệt (ký)", m.name(d.SignedBy) + ", " + vietTime(d.SignedAt)}, minuteFact{"SHA-256 bản ký", *d.SHA256}, minuteFact{"Bản ký trước", first})
 	}
 	return facts
 }

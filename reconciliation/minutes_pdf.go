@@ -184,7 +184,7 @@ func (p *sheet) summary(m *Minutes) {
 
 func (p *sheet) details(m *Minutes) {
 	if m.Month {
-		p.heading("1. Từng ngày")
+		p.heading("Từng ngày")
 		var rows [][]string
 		for i := range m.Days {
 			d := &m.Days[i]
@@ -193,6 +193,16 @@ func (p *sheet) details(m *Minutes) {
 		t := &m.Total
 		rows = append(rows, []string{"Cộng", "", said(t.Payments.Amount), said(t.Settled.Amount), said(t.Settled.Net), said(t.Bank.Amount), said(t.Unexplained), said(t.BankSide.Unexplained)})
 		p.grid([]pdfColumn{{"Ngày", 22, "L"}, {"Trạng thái", 24, "L"}, {"feegate", 25, "R"}, {"Nhà cung cấp", 25, "R"}, {"Thực nhận", 25, "R"}, {"Ngân hàng", 25, "R"}, {"Chưa rõ", 20, "R"}, {"Chưa rõ, NH", 20, "R"}}, rows, func(n int) bool { return n == len(rows)-1 })
+		var names [][]string
+		for i := range m.Days {
+			if d := &m.Days[i]; d.Status == daySigned {
+				names = append(names, []string{vietDay(d.DayState.Date), itoa(d.Version), m.name(d.ClosedBy), m.name(d.SignedBy), *d.SHA256})
+			}
+		}
+		if len(names) > 0 {
+			p.heading("Bản ký của từng ngày")
+			p.grid([]pdfColumn{{"Ngày", 21, "L"}, {"Lần", 10, "R"}, {"Người lập", 28, "L"}, {"Người ký", 28, "L"}, {"SHA-256", 87, "L"}}, names, nil)
+		}
 	}
 	p.heading("Danh sách chênh lệch còn mở")
 	var open [][]string

@@ -179,3 +179,17 @@ func edited(ctx context.Context, x sqlx.QueryerContext, s *DayState) (string, er
 	}
 	return id, err
 }
+
+// WaitingDays lists what waits for a second person about days that the caller may see: a signature, or the word to open one again; the
+// oldest first.
+func (r *Reconciler) WaitingDays(ctx context.Context, c gateway.Caller, limit int) ([]WaitingDay, error) {
+	out := []WaitingDay{}
+	if err := r.db.SelectContext(ctx, &out, `SELECT * FROM (
+			SELECT d.account_id, d.date::text AS date, 'sign' AS what, (d.figures->'payments'->>'amount')::bigint AS amount, d.closed_by AS by, d.closed_at AS at FROM days d WHERE d.status = 'closed'
+			UNION ALL SELECT o.account_id, o.date::text, 'reopen', coalesce((d.figures->'payments'->>'amount')::bigint, 0), o.asked_by, o.asked_at FROM day_reopenings o
+				JOIN days d ON d.account_id = o.account_id AND d.date = o.date WHERE o.status = 'proposed') w
+		WHERE account_id IN (SELECT id FROM merchant_accounts a WHERE `+seen(1)+`) ORDER BY at, account_id, date LIMIT $2`, agencies(c), limit); err != nil {
+		return nil, fmt.Errorf("listing days that wait: %w", err)
+	}
+	return out, nil
+}

@@ -49,6 +49,7 @@ type accountDesk struct {
 	people   *identity.Store
 	db       *sqlx.DB
 	machine  identity.Actor // who sits at it
+	keys     *account.Keys
 }
 
 func (f *accountFlags) open(ctx context.Context) (*accountDesk, error) {
@@ -60,7 +61,7 @@ func (f *accountFlags) open(ctx context.Context) (*accountDesk, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &accountDesk{account.NewStore(db, keys, registry(), strings.TrimSuffix(f.PublicURL, "/"), time.Now, breaker.New(breaker.Settings{}).Client), people, db, machine}, nil
+	return &accountDesk{account.NewStore(db, keys, registry(), strings.TrimSuffix(f.PublicURL, "/"), time.Now, breaker.New(breaker.Settings{}).Client), people, db, machine, keys}, nil
 }
 
 func (d *accountDesk) close() error { return errors.Join(d.people.Close(), d.db.Close()) }

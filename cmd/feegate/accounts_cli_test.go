@@ -34,8 +34,13 @@ func (s *street) commands() *cli {
 // do runs "account …" and gives what it said, and read as JSON where that was asked for.
 func (c *cli) do(want int, args ...string) (string, map[string]any) {
 	c.t.Helper()
+	return c.run(want, append([]string{"account"}, args...)...)
+}
+
+func (c *cli) run(want int, args ...string) (string, map[string]any) {
+	c.t.Helper()
 	var out, errOut bytes.Buffer
-	all := append(append([]string{"account"}, args...), c.database...)
+	all := append(append([]string{}, args...), c.database...)
 	if code := run(c.t.Context(), all, &out, &errOut); code != want {
 		c.t.Fatalf("%v: %d, want %d\n%s%s", args, code, want, out.String(), errOut.String())
 	}

@@ -31,6 +31,7 @@ type commands struct {
 	Account accountCommands `cmd:"" help:"Merchant accounts: their terms, secrets and beneficiaries, and whether the provider takes them."`
 	Key     keyCommands     `cmd:"" help:"The master key, and API keys."`
 	User    userCommands    `cmd:"" help:"People who may sign in."`
+	Day     dayCommands     `cmd:"" help:"The end of a day: close it, sign it, open it again, and see whether anybody has touched it since."`
 	Doctor  doctorCommand   `cmd:"" help:"Say in plain words what is wrong with a set-up and how to mend it."`
 	Version versionCommand  `cmd:"" help:"Say which version this is."`
 }

@@ -98,6 +98,7 @@ func (c *Console) Mount(mux *http.ServeMux) {
 	c.on(mux, "GET /console/today", reading, c.today)
 	c.on(mux, "GET /console/days/{date}", reading, c.day)
 	c.on(mux, "POST /console/days/{date}/match", working, c.match)
+	c.mountClosing(mux)
 	c.on(mux, "GET /console/upload", working, c.uploadPage)
 	c.on(mux, "POST /console/upload", working, c.upload)
 	c.on(mux, "GET /console/discrepancies", reading, c.discrepancies)
@@ -273,6 +274,7 @@ func (v *visit) nav() []link {
 		path, name string
 		roles      []identity.Role
 	}{{"/console/today", "Hôm nay", reading}, {"/console/discrepancies", "Sai lệch", reading}, {"/console/bank", "Ngân hàng", reading}, {"/console/upload", "Tải tệp", working},
+	}{{"/console/today", "Hôm nay", reading}, {"/console/discrepancies", "Sai lệch", reading}, {"/console/closings", "Khóa sổ", closers}, {"/console/upload", "Tải tệp", working},
 		{"/console/search", "Tìm", reading}, {"/console/rate", "Tỷ lệ trực tuyến", reporting}} {
 		auditor := n.path != "/console/upload" && v.may(identity.Auditor)
 		if auditor || v.may(n.roles...) {

@@ -13,13 +13,18 @@ const mostExported = 10000
 
 // file sends a CSV that spreadsheets open rightly: UTF-8 with its mark.
 func (v *visit) file(name string, body []byte) error {
+	return v.send(name, "text/csv; charset=utf-8", append([]byte("\ufeff"), bytes.TrimPrefix(body, []byte("\ufeff"))...))
+}
+
+// send sends a file to be kept.
+func (v *visit) send(name, mime string, body []byte) error {
 	h := v.w.Header()
-	h.Set("Content-Type", "text/csv; charset=utf-8")
+	h.Set("Content-Type", mime)
 	h.Set("Content-Disposition", `attachment; filename="`+name+`"`)
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; form-action 'self'")
-	_, err := v.w.Write(append([]byte("\ufeff"), bytes.TrimPrefix(body, []byte("\ufeff"))...))
+	_, err := v.w.Write(body)
 	return err
 }
 

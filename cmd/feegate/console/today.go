@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"feegate/cmd/feegate/page"
 	"feegate/gateway"
 	"feegate/gateway/account"
 	"feegate/gateway/identity"
@@ -170,6 +171,17 @@ func (v *visit) waiting() ([]waiting, error) {
 	for _, p := range proposals {
 		out = append(out, waiting{"/console/discrepancies/" + p.Discrepancy, actions[p.Action] + ": " + kinds[p.Kind].Name, p.Amount, v.who(p.ProposedBy), p.ProposedAt, p.ProposedBy == me})
 	}
+	days, err := v.c.Reconciler.WaitingDays(v.r.Context(), v.caller(), mostWaiting)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range days {
+		w := waiting{"/console/days/" + d.Date + "?account=" + d.AccountID + "#closing", "Ký ngày " + page.Day(d.Date), d.Amount, v.who(d.By), d.At, d.By == me}
+		if d.What == "reopen" {
+			w.Path, w.What = "/console/closings/"+d.Date+"?account="+d.AccountID, "Mở lại ngày "+page.Day(d.Date)
+		}
+		out = append(out, w)
+	}
 	refunds, err := v.c.Gateway.RefundsIn(v.r.Context(), v.caller(), mostWaiting, gateway.RefundRequested)
 	if err != nil {
 		return nil, err
@@ -198,6 +210,7 @@ type dayData struct {
 	More                any // what discrepancies beyond the list explain
 	Files               []fileRow
 	Work                bool
+	Closing             *closing
 }
 
 type fileRow struct {
@@ -255,6 +268,9 @@ func (c *Console) day(v *visit) error {
 		d.Files = append(d.Files, fileRow{f, v.who(f.ImportedBy)})
 	}
 	d.Says = verdict(d.Day)
+	if d.Closing, err = v.closing(id, date); err != nil {
+		return err
+	}
 	return v.show(http.StatusOK, "day", "Ngày đối soát "+at.Format("02/01/2006"), d)
 }
 

@@ -88,6 +88,9 @@ var channels = map[string]string{"portal_checkout": "Trang nộp tiền", "offic
 // notices are what a page says after an act, by ?done=.
 var notices = map[string]string{"proposed": "Đã ghi đề nghị. Người duyệt khác sẽ quyết định.", "resolved": "Đã thực hiện.", "approved": "Đã duyệt.", "rejected": "Đã từ chối.",
 	"requested": "Đã đề nghị hoàn tiền. Người duyệt khác sẽ quyết định.", "matched": "Đã đối soát lại ngày này.", "matched_by_person": "Đã ghép."}
+	"requested": "Đã đề nghị hoàn tiền. Người duyệt khác sẽ quyết định.", "matched": "Đã đối soát lại ngày này.",
+	"closed": "Đã khóa sổ ngày này. Một người duyệt khác sẽ ký.", "signed": "Đã ký. Số liệu ngày này không đổi được nữa.", "reopen-asked": "Đã ghi yêu cầu mở lại. Một người ở vai trò kia phải đồng ý.",
+	"reopen-approve": "Đã mở lại ngày này.", "reopen-reject": "Yêu cầu mở lại đã được bỏ."}
 
 // Problems that the console alone gives.
 const (
@@ -102,22 +105,25 @@ type meaning struct {
 }
 
 var meanings = map[string]meaning{
-	problemForbidden:                 {http.StatusForbidden, "Bạn không có quyền mở trang này", "Nếu công việc của bạn cần trang này, hãy liên hệ quản trị viên để được cấp vai trò."},
-	problemCSRF:                      {http.StatusForbidden, "Biểu mẫu đã cũ", "Chưa có gì thay đổi. Hãy mở lại trang và làm lại."},
-	problemInternal:                  {http.StatusInternalServerError, "Hệ thống gặp lỗi", "Lỗi đã được ghi lại. Hãy thử lại sau ít phút."},
-	gateway.ProblemNotFound:          {http.StatusNotFound, "Không tìm thấy", "Hãy kiểm tra lại mã, hoặc tìm ở trang Tìm."},
-	gateway.ProblemInvalid:           {http.StatusUnprocessableEntity, "Chưa thực hiện được", "Hãy quay lại và sửa những chỗ sau."},
-	gateway.ProblemSecondPerson:      {http.StatusForbidden, "Cần người khác quyết định", "Người đề nghị không được tự duyệt. Hãy nhờ một người duyệt khác."},
-	gateway.ProblemPaymentState:      {http.StatusConflict, "Trạng thái giao dịch không cho phép", "Hãy mở lại giao dịch để xem trạng thái hiện tại."},
-	gateway.ProblemRefundState:       {http.StatusConflict, "Trạng thái hoàn tiền không cho phép", "Hãy mở lại giao dịch để xem trạng thái hiện tại."},
-	gateway.ProblemAvailableChanged:  {http.StatusConflict, "Số tiền có thể hoàn đã thay đổi", "Chưa có gì được hoàn. Hãy mở lại giao dịch và đề nghị lại."},
-	gateway.ProblemOrderState:        {http.StatusConflict, "Trạng thái yêu cầu nộp phí không cho phép", "Hãy mở lại trang để xem trạng thái hiện tại."},
-	gateway.ProblemUnavailable:       {http.StatusServiceUnavailable, "Nhà cung cấp tạm thời không phục vụ", "Hãy thử lại sau ít phút."},
-	gateway.ProblemKeyInFlight:       {http.StatusConflict, "Yêu cầu này đang được xử lý", "Hãy chờ vài giây rồi mở lại trang."},
-	gateway.ProblemKeyReused:         {http.StatusConflict, "Biểu mẫu này đã được gửi với nội dung khác", "Hãy mở lại trang và làm lại."},
-	reconciliation.ProblemConflict:   {http.StatusConflict, "Tệp mâu thuẫn với tệp đã nhập", "Chưa có gì được nhập. Nếu đây là tệp sửa, hãy chọn “thay cho tệp đã nhập”."},
-	reconciliation.ProblemDayClosed:  {http.StatusConflict, "Ngày đối soát đã khóa sổ", "Giao dịch và kết quả khớp của ngày này không đổi được nữa."},
-	reconciliation.ProblemResolution: {http.StatusConflict, "Trạng thái sai lệch không cho phép", "Hãy mở lại sai lệch để xem trạng thái hiện tại."},
+	problemForbidden:                  {http.StatusForbidden, "Bạn không có quyền mở trang này", "Nếu công việc của bạn cần trang này, hãy liên hệ quản trị viên để được cấp vai trò."},
+	problemCSRF:                       {http.StatusForbidden, "Biểu mẫu đã cũ", "Chưa có gì thay đổi. Hãy mở lại trang và làm lại."},
+	problemInternal:                   {http.StatusInternalServerError, "Hệ thống gặp lỗi", "Lỗi đã được ghi lại. Hãy thử lại sau ít phút."},
+	gateway.ProblemNotFound:           {http.StatusNotFound, "Không tìm thấy", "Hãy kiểm tra lại mã, hoặc tìm ở trang Tìm."},
+	gateway.ProblemInvalid:            {http.StatusUnprocessableEntity, "Chưa thực hiện được", "Hãy quay lại và sửa những chỗ sau."},
+	gateway.ProblemSecondPerson:       {http.StatusForbidden, "Cần người khác quyết định", "Người đề nghị không được tự duyệt. Hãy nhờ một người duyệt khác."},
+	gateway.ProblemPaymentState:       {http.StatusConflict, "Trạng thái giao dịch không cho phép", "Hãy mở lại giao dịch để xem trạng thái hiện tại."},
+	gateway.ProblemRefundState:        {http.StatusConflict, "Trạng thái hoàn tiền không cho phép", "Hãy mở lại giao dịch để xem trạng thái hiện tại."},
+	gateway.ProblemAvailableChanged:   {http.StatusConflict, "Số tiền có thể hoàn đã thay đổi", "Chưa có gì được hoàn. Hãy mở lại giao dịch và đề nghị lại."},
+	gateway.ProblemOrderState:         {http.StatusConflict, "Trạng thái yêu cầu nộp phí không cho phép", "Hãy mở lại trang để xem trạng thái hiện tại."},
+	gateway.ProblemUnavailable:        {http.StatusServiceUnavailable, "Nhà cung cấp tạm thời không phục vụ", "Hãy thử lại sau ít phút."},
+	gateway.ProblemKeyInFlight:        {http.StatusConflict, "Yêu cầu này đang được xử lý", "Hãy chờ vài giây rồi mở lại trang."},
+	gateway.ProblemKeyReused:          {http.StatusConflict, "Biểu mẫu này đã được gửi với nội dung khác", "Hãy mở lại trang và làm lại."},
+	reconciliation.ProblemConflict:    {http.StatusConflict, "Tệp mâu thuẫn với tệp đã nhập", "Chưa có gì được nhập. Nếu đây là tệp sửa, hãy chọn “thay cho tệp đã nhập”."},
+	reconciliation.ProblemDayClosed:   {http.StatusConflict, "Ngày đối soát đã khóa sổ", "Giao dịch và kết quả khớp của ngày này không đổi được nữa."},
+	reconciliation.ProblemDayNotReady: {http.StatusConflict, "Chưa khóa sổ được ngày này", "Hãy mở lại trang của ngày: những việc còn thiếu được nêu ở mục Khóa sổ và ký."},
+	reconciliation.ProblemDayState:    {http.StatusConflict, "Trạng thái ngày đối soát không cho phép", "Hãy mở lại trang để xem trạng thái hiện tại."},
+	reconciliation.ProblemDayChanged:  {http.StatusConflict, "Số liệu đã khác lúc khóa sổ", "Chưa ký. Hãy xin mở lại ngày này và tìm nguyên nhân."},
+	reconciliation.ProblemResolution:  {http.StatusConflict, "Trạng thái sai lệch không cho phép", "Hãy mở lại sai lệch để xem trạng thái hiện tại."},
 }
 
 func meaningOf(name string) meaning {
@@ -191,7 +197,7 @@ func fact(p pair, value any) any {
 func (c *Console) words() template.FuncMap {
 	return template.FuncMap{"money": page.Money, "time": page.Time, "date": page.Day, "asset": c.assets.URL, "state": state, "orderstate": orderState, "daystate": dayOpen,
 		"kind":   reconciliation.GuideTo,
-		"action": or(actions), "source": or(sources), "reason": or(reasons), "brand": or(brands), "channel": or(channels),
+		"action": or(actions), "adjustment": or(adjustmentWords), "figure": or(frozenWords), "source": or(sources), "reason": or(reasons), "brand": or(brands), "channel": or(channels),
 		"percent": percent, "width": width, "hundredths": hundredths, "q": url.QueryEscape,
 		"deref": func(s *string) string {
 			if s == nil {
