@@ -3,6 +3,7 @@ package reconciliation_test
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,10 +19,14 @@ import (
 // say is the provider's word on a payment.
 func (m *morning) say(reference string, outcome providers.Outcome, amount int, at time.Time) {
 	m.t.Helper()
-	if _, err := m.g.Record(m.t.Context(), gateway.Word{AccountID: acc, Source: gateway.SourceLookup,
-		Notice: providers.Notice{Reference: reference, Outcome: outcome, Amount: vnd.Amount(amount), PaidAt: at, Transaction: "T" + reference}}); err != nil {
+	if _, err := m.g.Record(m.t.Context(), word(reference, outcome, amount, at)); err != nil {
 		m.t.Fatal(err)
 	}
+}
+
+func word(reference string, outcome providers.Outcome, amount int, at time.Time) gateway.Word {
+	return gateway.Word{AccountID: acc, Source: gateway.SourceLookup,
+		Notice: providers.Notice{Reference: reference, Outcome: outcome, Amount: vnd.Amount(amount), PaidAt: at, Transaction: "T" + reference}}
 }
 
 // started makes a payment under way and gives its reference.
@@ -128,6 +133,16 @@ func TestLateMoneyCountsOnTheNextOpenDayAndPointsBack(t *testing.T) {
 	m.counts(day, next, "2026-03-12")
 	m.intact()
 
+	// A refund that the provider made on the closed day, heard of now.
+	m.refunded(a, 20000, noon(day))
+	if err := m.r.Match(t.Context(), acc, "2026-03-12"); err != nil {
+		t.Fatal(err)
+	}
+	if got := m.adjustments("2026-03-12"); !strings.HasSuffix(got, ", late_refund 2026-03-10 1 -20000") {
+		t.Errorf("%s", got)
+	}
+	m.counts(day, next, "2026-03-12")
+
 	// The first day opened again: its payments are its own again, and what was moved goes back.
 	m.reopen(day)
 	if err := m.r.Match(t.Context(), acc, day); err != nil {
@@ -187,7 +202,7 @@ func TestDaysAlwaysComeToThePayments(t *testing.T) {
 		shut := func(date string) bool { d := m.of(date).Status; return d == "closed" || d == "signed" }
 		for i := range rapid.IntRange(4, 12).Draw(rt, "steps") {
 			date := rapid.SampledFrom(dates[:4]).Draw(rt, "date")
-			switch rapid.SampledFrom([]string{"pay", "pay", "pay", "reverse", "file", "close", "close", "sign", "reopen", "match"}).Draw(rt, "step") {
+			switch rapid.SampledFrom([]string{"pay", "pay", "pay", "reverse", "refund", "file", "close", "close", "sign", "reopen", "match"}).Draw(rt, "step") {
 			case "pay":
 				orders++
 				ref := m.started(orders, 1000*(i+1))
@@ -196,6 +211,10 @@ func TestDaysAlwaysComeToThePayments(t *testing.T) {
 			case "reverse":
 				if len(paid) > 0 {
 					m.say(rapid.SampledFrom(paid).Draw(rt, "which"), providers.Reversed, 0, m.world.Now())
+				}
+			case "refund":
+				if len(paid) > 0 {
+					m.refunded(rapid.SampledFrom(paid).Draw(rt, "of"), 100+i, noon(date))
 				}
 			case "file":
 				if shut(date) || filed[date] != "" {
@@ -243,5 +262,47 @@ func TestDaysAlwaysComeToThePayments(t *testing.T) {
 			rt.Fatal("see above")
 		}
 	})
+	m.intact()
+}
+
+// refunded is a refund that succeeded at a time, and that we hear of now.
+func (m *morning) refunded(reference string, amount int, at time.Time) {
+	m.t.Helper()
+	m.exec(`INSERT INTO refunds (id, payment_id, order_id, account_id, status, amount, surplus_part, allocated_part, reason, provider_reference, provider_transaction, requested_by, requested_at, decided_by, decided_at, effective_at, recorded_at)
+		SELECT 'rfd_' || substr(md5(random()::text), 1, 20), id, order_id, account_id, 'succeeded', $2, 0, $2, 'x', 'RF' || md5(random()::text), '', 'usr_1', $4, 'usr_2', $4, $3, $4 FROM payments WHERE provider_reference = $1`,
+		reference, amount, at, m.world.Now())
+}
+
+// Money that comes in at the very moment of a closing is in it or is late: never in both, never in none.
+func TestMoneyThatComesWhileADayIsClosed(t *testing.T) {
+	m := newMorning(t)
+	m.over("2026-03-20")
+	refs := []string{}
+	for i := range 24 {
+		refs = append(refs, m.started(i+1, 1000))
+	}
+	for round, first := range []string{"2026-02-01", "2026-02-03", "2026-02-05", "2026-02-07"} {
+		after := noon(first).AddDate(0, 0, 1).Format(time.DateOnly)
+		var wg sync.WaitGroup
+		for _, ref := range refs[round*6 : round*6+6] {
+			wg.Go(func() {
+				if _, err := m.g.Record(t.Context(), word(ref, providers.Succeeded, 1000, noon(first))); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		_, err := m.r.CloseDay(t.Context(), finance, acc, first)
+		if err != nil && gateway.ProblemName(err) != reconciliation.ProblemDayNotReady {
+			t.Error(err)
+		}
+		wg.Wait()
+		if err := m.r.Match(t.Context(), acc, after); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.r.Match(t.Context(), acc, first); err != nil {
+			t.Fatal(err)
+		}
+		m.counts(first, after)
+	}
 	m.intact()
 }

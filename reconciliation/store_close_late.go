@@ -133,7 +133,7 @@ func (r *Reconciler) showAdjustments(ctx context.Context, x sqlx.QueryerContext,
 // unadjusted are accounts on whose closed days something has come that no matching has met yet.
 func (r *Reconciler) unadjusted(ctx context.Context, since time.Time) ([]string, error) {
 	var out []string
-	if err := r.db.SelectContext(ctx, &out, `SELECT DISTINCT d.account_id FROM days d WHERE d.status IN ('closed', 'signed') AND (
+	if err := r.db.SelectContext(ctx, &out, `SELECT DISTINCT d.account_id FROM days d WHERE d.status IN ('closed', 'signed') AND d.closed_at > $1::timestamptz - interval '60 days' AND (
 			EXISTS (SELECT FROM payments p WHERE p.account_id = d.account_id AND p.status IN ('succeeded', 'reversed') AND business_day(p.paid_at) = d.date AND heard_on(p.recorded_at) > business_day(p.paid_at)
 				AND p.recorded_at > greatest($1, d.closed_at - interval '15 minutes') AND NOT EXISTS (SELECT FROM day_adjustments a WHERE a.item_id = p.id)
 				AND NOT EXISTS (SELECT FROM day_frozen z WHERE z.item_id = p.id AND z.date = d.date AND z.n = d.version))
