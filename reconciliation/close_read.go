@@ -114,13 +114,13 @@ func (l *link) broken(accountID string, seq int64, last *string) string {
 	case doc.AccountID != accountID || doc.Date != l.Date || doc.Version != l.N || doc.Seq != l.Seq || told(doc.Previous) != told(l.Previous) ||
 		doc.ClosedBy != l.ClosedBy || doc.SignedBy != l.SignedBy || !doc.SignedAt.Equal(l.SignedAt.Time):
 		return "the signature's row differs from the document that was signed"
-	case !l.Figures.Valid:
+	case !l.FiguresAt.Valid:
 		return "the version that was signed is gone"
-	case string(doc.Figures) != l.Figures.String || digestOf(l.Figures.String) != l.FiguresAt.String || l.VersionBy.String != doc.ClosedBy || !l.VersionAt.Time.Equal(doc.ClosedAt):
+	case digestOf(string(doc.Figures)) != l.FiguresAt.String || l.Figures.Valid && l.Figures.String != string(doc.Figures) || l.VersionBy.String != doc.ClosedBy || !l.VersionAt.Time.Equal(doc.ClosedAt):
 		return "the version differs from the document that was signed"
 	case !l.DayStatus.Valid:
 		return "the day is gone"
-	case l.DayStatus.String == daySigned && l.DayN.Int64 == int64(l.N) && (l.DaySHA.String != l.SHA256 || !sameFigures(l.DayText, l.Figures.String)):
+	case l.DayStatus.String == daySigned && l.DayN.Int64 == int64(l.N) && (l.DaySHA.String != l.SHA256 || l.Figures.Valid && !sameFigures(l.DayText, l.Figures.String)):
 		return "the day shows other figures than were signed"
 	case l.DayN.Int64 < int64(l.N):
 		return "the day was set back to an earlier version"
@@ -155,7 +155,7 @@ func (r *Reconciler) VerifyDays(ctx context.Context, c gateway.Caller, accountID
 	slices.Sort(ids)
 	v := &Verification{Accounts: len(ids), Breaks: []ChainBreak{}}
 	for _, id := range ids {
-		chain, err := r.chain(ctx, id)
+		chain, err := r.chain(ctx, id, "")
 		if err != nil {
 			return nil, err
 		}
@@ -204,20 +204,11 @@ func (r *Reconciler) rowsDiffer(ctx context.Context, s *DayState) (string, error
 // AdjustLate matches the accounts on whose closed days something has come, so that it counts on an open day within a minute, not at the next
 // matching. It gives how many there were.
 func (r *Reconciler) AdjustLate(ctx context.Context, limit int) (int, error) {
-	ids, err := r.unadjusted(ctx, r.now().Add(-namedWithin))
-	if err != nil {
+	days, err := r.unadjusted(ctx, r.now().Add(-namedWithin))
+	if days = days[:min(len(days), limit)]; err != nil || len(days) == 0 {
 		return 0, err
 	}
-	ids = ids[:min(len(ids), limit)]
-	today := r.now().In(vietnam).Format(time.DateOnly)
-	days := make([]accountDay, 0, len(ids))
-	for _, id := range ids {
-		days = append(days, accountDay{id, today})
-	}
-	if len(days) == 0 {
-		return 0, nil
-	}
-	return len(days), r.match(ctx, days)
+	return len(days), r.match(ctx, days) // they are closed: what is matched is where it lands
 }
 
 // WaitingDay is a day that waits for a second person: What is sign or reopen.

@@ -130,19 +130,19 @@ func (r *Reconciler) showAdjustments(ctx context.Context, x sqlx.QueryerContext,
 	return nil
 }
 
-// unadjusted are accounts on whose closed days something has come that no matching has met yet.
-func (r *Reconciler) unadjusted(ctx context.Context, since time.Time) ([]string, error) {
-	var out []string
-	if err := r.db.SelectContext(ctx, &out, `SELECT DISTINCT d.account_id FROM days d WHERE d.status IN ('closed', 'signed') AND d.closed_at > $1::timestamptz - interval '60 days' AND (
+// unadjusted are closed days, one for each account, where something has come that no matching has met yet.
+func (r *Reconciler) unadjusted(ctx context.Context, since time.Time) ([]accountDay, error) {
+	var out []accountDay
+	if err := r.db.SelectContext(ctx, &out, `SELECT account_id, max(date)::text AS date FROM (SELECT d.account_id, d.date FROM days d WHERE d.status IN ('closed', 'signed') AND d.closed_at > $1::timestamptz - interval '60 days' AND (
 			EXISTS (SELECT FROM payments p WHERE p.account_id = d.account_id AND p.status IN ('succeeded', 'reversed') AND business_day(p.paid_at) = d.date AND heard_on(p.recorded_at) > business_day(p.paid_at)
 				AND p.recorded_at > greatest($1, d.closed_at - interval '15 minutes') AND NOT EXISTS (SELECT FROM day_adjustments a WHERE a.item_id = p.id)
 				AND NOT EXISTS (SELECT FROM day_frozen z WHERE z.item_id = p.id AND z.date = d.date AND z.n = d.version))
 			OR EXISTS (SELECT FROM refunds f WHERE f.account_id = d.account_id AND f.status = 'succeeded' AND business_day(f.effective_at) = d.date AND heard_on(f.recorded_at) > business_day(f.effective_at)
 				AND f.recorded_at > greatest($1, d.closed_at - interval '15 minutes') AND NOT EXISTS (SELECT FROM day_adjustments a WHERE a.item_id = f.id)
 				AND NOT EXISTS (SELECT FROM day_frozen z WHERE z.item_id = f.id AND z.date = d.date AND z.n = d.version)))
-		UNION SELECT p.account_id FROM reversals v JOIN payments p ON p.id = v.payment_id JOIN days d ON d.account_id = p.account_id AND d.date = business_day(p.paid_at) AND d.status IN ('closed', 'signed')
+		UNION SELECT p.account_id, d.date FROM reversals v JOIN payments p ON p.id = v.payment_id JOIN days d ON d.account_id = p.account_id AND d.date = business_day(p.paid_at) AND d.status IN ('closed', 'signed')
 			JOIN day_frozen z ON z.item_id = p.id AND z.date = d.date AND z.n = d.version
-			WHERE v.recorded_at > $1 AND NOT EXISTS (SELECT FROM day_adjustments a WHERE a.item_id = p.id AND a.for_date = d.date AND a.kind = 'reversal' AND a.recorded_at >= v.recorded_at) ORDER BY 1`, since); err != nil {
+			WHERE v.recorded_at > $1 AND NOT EXISTS (SELECT FROM day_adjustments a WHERE a.item_id = p.id AND a.for_date = d.date AND a.kind = 'reversal' AND a.recorded_at >= v.recorded_at)) x GROUP BY account_id ORDER BY account_id`, since); err != nil {
 		return nil, fmt.Errorf("looking for what came late: %w", err)
 	}
 	return out, nil

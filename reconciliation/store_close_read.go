@@ -55,7 +55,7 @@ func (r *Reconciler) detail(ctx context.Context, accountID, date string) (*DayDe
 			return nil, err
 		}
 	}
-	chain, err := r.chain(ctx, accountID)
+	chain, err := r.chain(ctx, accountID, date)
 	if err != nil {
 		return nil, err
 	}
@@ -113,12 +113,14 @@ type link struct {
 	DayText   []byte         `db:"day_figures"`
 }
 
-// chain follows an account's signatures from the first on, and stops where one does not hold.
-func (r *Reconciler) chain(ctx context.Context, accountID string) (*ChainState, error) {
-	rows, err := r.db.QueryxContext(ctx, `SELECT s.seq, s.date::text AS date, s.n, s.document, s.sha256, s.previous, s.closed_by, s.signed_by, s.signed_at, v.figures, v.figures_sha256, v.closed_by AS version_by, v.closed_at AS version_at,
-			d.status AS day_status, d.version AS day_n, d.sha256 AS day_sha, d.figures AS day_figures
+// chain follows an account's signatures from the first on to where one does not hold. What versions and days tell is compared of one day, or
+// of all (""): each is as long as its list of discrepancies.
+func (r *Reconciler) chain(ctx context.Context, accountID, only string) (*ChainState, error) {
+	rows, err := r.db.QueryxContext(ctx, `SELECT s.seq, s.date::text AS date, s.n, s.document, s.sha256, s.previous, s.closed_by, s.signed_by, s.signed_at,
+			CASE WHEN $2 IN ('', s.date::text) THEN v.figures END AS figures, v.figures_sha256, v.closed_by AS version_by, v.closed_at AS version_at,
+			d.status AS day_status, d.version AS day_n, d.sha256 AS day_sha, CASE WHEN $2 IN ('', s.date::text) THEN d.figures END AS day_figures
 		FROM day_signatures s LEFT JOIN day_versions v ON v.account_id = s.account_id AND v.date = s.date AND v.n = s.n LEFT JOIN days d ON d.account_id = s.account_id AND d.date = s.date
-		WHERE s.account_id = $1 ORDER BY s.seq`, accountID)
+		WHERE s.account_id = $1 ORDER BY s.seq`, accountID, only)
 	if err != nil {
 		return nil, fmt.Errorf("reading the signatures of %s: %w", accountID, err)
 	}
