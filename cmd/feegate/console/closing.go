@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"regexp"
+	"strings"
 	"time"
 
 	"feegate/gateway"
@@ -43,8 +44,8 @@ type closing struct {
 	ChainBroken       string
 }
 
-// lack is one thing that keeps a day from being closed, in words; Discrepancy is where it can be mended.
-type lack struct{ Says, Discrepancy string }
+// lack is one thing that keeps a day from being closed, in words; Discrepancy is where it can be mended, Name what that is called.
+type lack struct{ Says, Discrepancy, Name string }
 
 var ofDiscrepancy = regexp.MustCompile(`^discrepancies\[(dis_[A-Za-z0-9_-]+)\]\.(\w+)$`)
 
@@ -75,7 +76,12 @@ func lacks(missing []gateway.FieldError) []lack {
 			continue
 		}
 		at[m[1]] = len(out)
-		out = append(out, lack{lackWords[m[2]], m[1]})
+		kind, _, _ := strings.Cut(f.Detail, " ")
+		name := kinds[kind].Name
+		if name == "" {
+			name = "Sai lệch"
+		}
+		out = append(out, lack{lackWords[m[2]], m[1], name})
 	}
 	return out
 }
