@@ -273,8 +273,8 @@ func (v *visit) nav() []link {
 	for _, n := range []struct {
 		path, name string
 		roles      []identity.Role
-	}{{"/console/today", "Hôm nay", reading}, {"/console/discrepancies", "Sai lệch", reading}, {"/console/bank", "Ngân hàng", reading}, {"/console/upload", "Tải tệp", working},
-	}{{"/console/today", "Hôm nay", reading}, {"/console/discrepancies", "Sai lệch", reading}, {"/console/closings", "Khóa sổ", closers}, {"/console/upload", "Tải tệp", working},
+	}{{"/console/today", "Hôm nay", reading}, {"/console/discrepancies", "Sai lệch", reading}, {"/console/bank", "Ngân hàng", reading}, {"/console/closings", "Khóa sổ", closers},
+		{"/console/upload", "Tải tệp", working},
 		{"/console/search", "Tìm", reading}, {"/console/rate", "Tỷ lệ trực tuyến", reporting}} {
 		auditor := n.path != "/console/upload" && v.may(identity.Auditor)
 		if auditor || v.may(n.roles...) {
