@@ -50,7 +50,7 @@ func (s *street) readyToClose(token string) {
 	}
 	for _, d := range s.list(token, "account_id=acc_momo&date="+day) {
 		if d["status"] != "resolved" && d["action"] == nil {
-			s.ok(s.as(token, http.MethodPost, "/v1/discrepancies/"+text(d["id"])+"/resolutions", "c"+text(d["id"]), map[string]string{"action": "carry_forward", "note": "chờ tệp sau"}), 201)
+			s.ok(s.as(token, http.MethodPost, "/v1/discrepancies/"+text(d["id"])+"/resolutions", fmt.Sprint("c", s.count(`SELECT count(*) FROM resolutions`), text(d["id"])), map[string]string{"action": "carry_forward", "note": "chờ tệp sau"}), 201)
 		}
 	}
 }
