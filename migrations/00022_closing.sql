@@ -21,9 +21,12 @@ CREATE TABLE day_frozen (
     n          int NOT NULL,
     item_id    text NOT NULL,
     amount     signed_vnd NOT NULL,
+    stated     signed_vnd NOT NULL DEFAULT 0,     -- what the bank's statement alone proved of it: a transfer's payment, a refund by a list
+    awaited    boolean NOT NULL DEFAULT false,    -- no statement had it
     PRIMARY KEY (item_id, date, n) -- no key to the version: a million rows would be checked one by one, and its hash holds them
 );
 CREATE INDEX day_frozen_of ON day_frozen (account_id, date, n);
+CREATE INDEX day_frozen_awaited ON day_frozen (account_id, date, n) WHERE awaited;
 -- A signature: the version with who closed and signed it and the hash of the account's signature before, hashed in its turn.
 CREATE TABLE day_signatures (
     account_id text NOT NULL,
@@ -63,18 +66,22 @@ CREATE TABLE day_reopenings (
 CREATE UNIQUE INDEX day_reopenings_once ON day_reopenings (account_id, date) WHERE status = 'proposed';
 CREATE INDEX day_reopenings_of ON day_reopenings (account_id, date, id);
 
--- What came to be of a closed day's money after its closing, on the open day that counts it. n: how many payments more or fewer.
+-- What came to be of a closed day's money after its closing, on the open day that counts it. n: how many payments more or fewer; settled, lines:
+-- what the bank's statement has of it since.
 CREATE TABLE day_adjustments (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     account_id  text NOT NULL REFERENCES merchant_accounts,
     date        date NOT NULL,
     for_date    date NOT NULL,
-    kind        text NOT NULL CHECK (kind IN ('late_payment', 'late_refund', 'reversal', 'reopened')),
+    kind        text NOT NULL CHECK (kind IN ('late_payment', 'late_refund', 'reversal', 'late_line', 'reopened')),
     item_id     text NOT NULL,
     type        text NOT NULL CHECK (type IN ('payment', 'refund')),
     n           int NOT NULL CHECK (n BETWEEN -1 AND 1),
-    amount      signed_vnd NOT NULL CHECK (amount <> 0),
+    amount      signed_vnd NOT NULL,
+    settled     signed_vnd NOT NULL DEFAULT 0,
+    lines       int NOT NULL DEFAULT 0 CHECK (lines BETWEEN -1 AND 1),
     recorded_at timestamptz NOT NULL,
+    CHECK (amount <> 0 OR settled <> 0),
     CHECK (date > for_date)
 );
 CREATE INDEX day_adjustments_on ON day_adjustments (account_id, date);

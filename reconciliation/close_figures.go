@@ -28,7 +28,7 @@ type Figures struct {
 	Adjustments CountAmount `json:"adjustments"`
 	Sides
 	BankSide      Sides             `json:"bank_side"`
-	ItemsSHA256   string            `json:"items_sha256"` // over a line "id amount" for each payment and refund of the day itself
+	ItemsSHA256   string            `json:"items_sha256"` // over a line "id amount stated" for each payment and refund of the day itself
 	Imports       []FiledImport     `json:"imports"`
 	Discrepancies []NamedDifference `json:"discrepancies"`
 	Adjusted      []Adjustment      `json:"adjustment_items"`
@@ -65,6 +65,8 @@ type Adjustment struct {
 	Item       string     `json:"item" db:"item_id"`
 	N          int        `json:"n" db:"n"`
 	Amount     vnd.Signed `json:"amount" db:"amount"`
+	Settled    vnd.Signed `json:"settled" db:"settled"` // what the bank's statement has of it since
+	Lines      int        `json:"lines" db:"lines"`
 	RecordedAt time.Time  `json:"recorded_at" db:"recorded_at"`
 }
 

@@ -184,7 +184,7 @@ func brandOf(provider string) string {
 }
 
 func adjustmentName(kind string) string {
-	return map[string]string{"late_payment": "Khoản nộp biết muộn", "late_refund": "Hoàn tiền biết muộn", "reversal": "Bị thu hồi sau khi khóa sổ", "reopened": "Trả về ngày mở lại"}[kind]
+	return map[string]string{"late_payment": "Khoản nộp biết muộn", "late_refund": "Hoàn tiền biết muộn", "reversal": "Bị thu hồi sau khi khóa sổ", "late_line": "Sao kê có muộn", "reopened": "Trả về ngày mở lại"}[kind]
 }
 
 func statusName(status string) string {

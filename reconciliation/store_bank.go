@@ -15,14 +15,20 @@ const overdueAfter = 3
 // statedItems are the payments and refunds that the bank's statement alone proves, of the days of s (account_id, date): money that came by bank transfer, and refunds that the
 // bank paid from a list. confirmed: a line of a statement has it.
 const statedItems = `SELECT s.account_id, s.date, 'payment' AS type, p.id, p.status, p.received_amount::bigint AS amount, CASE p.status WHEN 'succeeded' THEN p.received_amount ELSE 0 END::bigint AS gross,
-		EXISTS (SELECT FROM statement_transfers x JOIN statement_lines l ON l.id = x.line_id AND l.superseded_at IS NULL WHERE x.transfer_id = p.transfer_id) AS confirmed
+		` + paymentStated + ` AS confirmed
 		FROM s JOIN payments p ON p.account_id = s.account_id AND p.status IN ('succeeded', 'reversed') AND business_day(p.paid_at) = s.date WHERE p.by_transfer
 	UNION ALL SELECT s.account_id, s.date, 'refund', f.id, f.status, f.amount::bigint, -f.amount::bigint,
-		EXISTS (SELECT FROM bank_transfers t JOIN statement_transfers x ON x.transfer_id = t.id JOIN statement_lines l ON l.id = x.line_id AND l.superseded_at IS NULL
+		` + refundStated + `
+		FROM s JOIN refunds f ON f.account_id = s.account_id AND f.status = 'succeeded' AND business_day(f.effective_at) = s.date WHERE f.manual`
+
+// A line of a statement has payment p, or refund f.
+const (
+	paymentStated = `EXISTS (SELECT FROM statement_transfers x JOIN statement_lines l ON l.id = x.line_id AND l.superseded_at IS NULL WHERE x.transfer_id = p.transfer_id)`
+	refundStated  = `(EXISTS (SELECT FROM bank_transfers t JOIN statement_transfers x ON x.transfer_id = t.id JOIN statement_lines l ON l.id = x.line_id AND l.superseded_at IS NULL
 			WHERE t.direction = 'out' AND t.id = f.provider_transaction)
 		OR f.provider_transaction <> '' AND EXISTS (SELECT FROM bank_transfers t JOIN statement_transfers x ON x.transfer_id = t.id JOIN statement_lines l ON l.id = x.line_id AND l.superseded_at IS NULL
-			WHERE t.direction = 'out' AND t.bank_reference = f.provider_transaction)
-		FROM s JOIN refunds f ON f.account_id = s.account_id AND f.status = 'succeeded' AND business_day(f.effective_at) = s.date WHERE f.manual`
+			WHERE t.direction = 'out' AND t.bank_reference = f.provider_transaction))`
+)
 
 // statementsOf are the days of s that a statement covers which was written after they were over.
 const statementsOf = `SELECT DISTINCT s.account_id, s.date, t.import_id FROM s JOIN account_banks b ON b.account_id = s.account_id JOIN bank_statements t ON t.bank_account = b.bank_account

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -74,9 +73,12 @@ func (r *Reconciler) freeze(ctx context.Context, tx *sqlx.Tx, s *DayState, day *
 		return err
 	}
 	// The items are taken as one set; money that came in since the day was added up begins it all again.
-	if _, err := tx.ExecContext(ctx, `INSERT INTO day_frozen (account_id, date, n, item_id, amount)
-		SELECT $1, $2::date, $3::int, id, received_amount::bigint FROM payments WHERE account_id = $1 AND status = 'succeeded' AND business_day(paid_at) = $2::date
-		UNION ALL SELECT $1, $2::date, $3::int, id, -amount::bigint FROM refunds WHERE account_id = $1 AND status = 'succeeded' AND business_day(effective_at) = $2::date`, s.AccountID, s.Date, n); err != nil {
+	if _, err := tx.ExecContext(ctx, `WITH i AS (
+			SELECT id, status = 'succeeded' AS done, received_amount::bigint AS amount, by_transfer AS by_bank, by_transfer AND `+paymentStated+` AS stated FROM payments p
+				WHERE account_id = $1 AND status IN ('succeeded', 'reversed') AND business_day(paid_at) = $2::date
+			UNION ALL SELECT id, true, -amount::bigint, manual, manual AND `+refundStated+` FROM refunds f WHERE account_id = $1 AND status = 'succeeded' AND business_day(effective_at) = $2::date)
+		INSERT INTO day_frozen (account_id, date, n, item_id, amount, stated, awaited)
+		SELECT $1, $2::date, $3::int, id, CASE WHEN done THEN amount ELSE 0 END, CASE WHEN stated THEN amount ELSE 0 END, by_bank AND NOT stated FROM i WHERE done OR stated`, s.AccountID, s.Date, n); err != nil {
 		return fmt.Errorf("closing the day %s: %w", s.Date, err)
 	}
 	digest, count, amount, err := frozenItems(ctx, tx, s.AccountID, s.Date, n)
@@ -123,7 +125,7 @@ func one(res sql.Result, err error, what string) error {
 
 // frozenItems hashes the payments and refunds that a closing counted, row by row: a day may have a million.
 func frozenItems(ctx context.Context, x sqlx.QueryerContext, accountID, date string, n int) (digest string, count int64, amount vnd.Signed, err error) {
-	rows, err := x.QueryContext(ctx, `SELECT item_id, amount FROM day_frozen WHERE account_id = $1 AND date = $2 AND n = $3 ORDER BY item_id COLLATE "C"`, accountID, date, n)
+	rows, err := x.QueryContext(ctx, `SELECT item_id, amount, stated FROM day_frozen WHERE account_id = $1 AND date = $2 AND n = $3 ORDER BY item_id COLLATE "C"`, accountID, date, n)
 	if err != nil {
 		return "", 0, 0, fmt.Errorf("reading the day's payments: %w", err)
 	}
@@ -131,12 +133,14 @@ func frozenItems(ctx context.Context, x sqlx.QueryerContext, accountID, date str
 	sum := sha256.New()
 	for rows.Next() {
 		var id string
-		var a vnd.Signed
-		if err := rows.Scan(&id, &a); err != nil {
+		var a, stated vnd.Signed
+		if err := rows.Scan(&id, &a, &stated); err != nil {
 			return "", 0, 0, fmt.Errorf("reading the day's payments: %w", err)
 		}
-		_, _ = sum.Write([]byte(id + " " + strconv.FormatInt(int64(a), 10) + "\n"))
-		count++
+		_, _ = sum.Write([]byte(id + " " + a.String() + " " + stated.String() + "\n"))
+		if a != 0 {
+			count++
+		}
 		amount += a
 	}
 	return hex.EncodeToString(sum.Sum(nil)), count, amount, rows.Err()
@@ -179,10 +183,12 @@ func (r *Reconciler) changed(ctx context.Context, tx sqlx.QueryerContext, s *Day
 	if is.ItemsSHA256, _, _, err = frozenItems(ctx, tx, s.AccountID, s.Date, s.Version); err != nil {
 		return nil, err
 	}
-	// A line that was free may have met its payment since: that is no change of what was closed.
-	if err := sqlx.GetContext(ctx, tx, &is.Matched, `SELECT count(*) AS count, coalesce(sum(CASE s.type WHEN 'payment' THEN s.amount ELSE -s.amount END), 0)::bigint AS amount
-		FROM settlement_lines s JOIN matches m ON m.line_id = s.id AND m.ended_at IS NULL AND m.recorded_at <= $3 WHERE s.account_id = $1 AND s.date = $2 AND s.superseded_at IS NULL`,
-		s.AccountID, s.Date, s.ClosedAt); err != nil {
+	// A line that was free may have met its payment since, one that had met may be reversed: that is no change of what was closed.
+	if err := sqlx.GetContext(ctx, tx, &is.Matched, `SELECT count(*) AS count, coalesce(sum(amount), 0)::bigint AS amount FROM (
+			SELECT CASE s.type WHEN 'payment' THEN s.amount ELSE -s.amount END AS amount FROM settlement_lines s JOIN matches m ON m.line_id = s.id AND m.ended_at IS NULL AND m.recorded_at <= $3
+				WHERE s.account_id = $1 AND s.date = $2 AND s.superseded_at IS NULL
+			UNION ALL SELECT stated FROM day_frozen WHERE account_id = $1 AND date = $2 AND n = $4 AND stated <> 0 AND amount <> 0) m`,
+		s.AccountID, s.Date, s.ClosedAt, s.Version); err != nil {
 		return nil, fmt.Errorf("counting the day's matches: %w", err)
 	}
 	before, _, err := canonical(was.settledFacts())

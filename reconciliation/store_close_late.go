@@ -24,18 +24,22 @@ const adjustLate = `WITH closed AS (SELECT account_id, date, version, closed_at 
 			WHERE f.status = 'succeeded' AND heard_on(f.recorded_at) > business_day(f.effective_at) AND f.recorded_at > c.closed_at - interval '15 minutes'
 		UNION SELECT p.id, 'payment', c.account_id, c.date FROM reversals v JOIN payments p ON p.id = v.payment_id JOIN closed c ON c.account_id = p.account_id AND c.date = business_day(p.paid_at)
 			WHERE v.recorded_at > c.closed_at - interval '15 minutes'
+		UNION SELECT z.item_id, CASE WHEN p.id IS NULL THEN 'refund' ELSE 'payment' END, c.account_id, c.date FROM closed c JOIN day_frozen z ON z.account_id = c.account_id AND z.date = c.date AND z.n = c.version
+			LEFT JOIN payments p ON p.id = z.item_id WHERE z.awaited
 		UNION SELECT item_id, type, account_id, for_date FROM day_adjustments WHERE account_id = ANY ($1)),
 	sums AS (
 		SELECT l.*, c.date IS NOT NULL AS shut, coalesce(CASE WHEN p.status = 'succeeded' THEN p.received_amount::bigint END, CASE WHEN f.status = 'succeeded' THEN -f.amount::bigint END, 0) AS is_now,
-			coalesce(z.amount, 0)::bigint AS counted, coalesce(a.amount, 0)::bigint AS moved, coalesce(a.n, 0)::int AS moved_n
+			CASE WHEN p.by_transfer AND ` + paymentStated + ` THEN p.received_amount::bigint WHEN f.manual AND ` + refundStated + ` THEN -f.amount::bigint ELSE 0 END AS stated_now,
+			coalesce(z.amount, 0)::bigint AS counted, coalesce(z.stated, 0)::bigint AS stated, coalesce(a.amount, 0)::bigint AS moved, coalesce(a.n, 0)::int AS moved_n, coalesce(a.settled, 0)::bigint AS moved_stated, coalesce(a.lines, 0)::int AS moved_lines
 		FROM late l LEFT JOIN closed c USING (account_id, date) LEFT JOIN payments p ON p.id = l.id AND l.type = 'payment' LEFT JOIN refunds f ON f.id = l.id AND l.type = 'refund'
 		LEFT JOIN day_frozen z ON z.item_id = l.id AND z.date = c.date AND z.n = c.version
-		LEFT JOIN LATERAL (SELECT sum(amount) AS amount, sum(n) AS n FROM day_adjustments a WHERE a.item_id = l.id AND a.for_date = l.date) a ON true),
-	due AS (SELECT *, CASE WHEN shut THEN is_now - counted ELSE 0 END - moved AS amount, CASE WHEN shut THEN (is_now <> 0)::int - (counted <> 0)::int ELSE 0 END - moved_n AS n FROM sums)
-	INSERT INTO day_adjustments (account_id, date, for_date, kind, item_id, type, n, amount, recorded_at)
+		LEFT JOIN LATERAL (SELECT sum(amount) AS amount, sum(n) AS n, sum(settled) AS settled, sum(lines) AS lines FROM day_adjustments a WHERE a.item_id = l.id AND a.for_date = l.date) a ON true),
+	due AS (SELECT *, CASE WHEN shut THEN is_now - counted ELSE 0 END - moved AS amount, CASE WHEN shut THEN (is_now <> 0)::int - (counted <> 0)::int ELSE 0 END - moved_n AS n,
+		CASE WHEN shut THEN stated_now - stated ELSE 0 END - moved_stated AS settled, CASE WHEN shut THEN (stated_now <> 0)::int - (stated <> 0)::int ELSE 0 END - moved_lines AS lines FROM sums)
+	INSERT INTO day_adjustments (account_id, date, for_date, kind, item_id, type, n, amount, settled, lines, recorded_at)
 	SELECT account_id, (SELECT d.date + g FROM generate_series(1, 4000) g WHERE NOT EXISTS (SELECT FROM closed c WHERE c.account_id = d.account_id AND c.date = d.date + g) ORDER BY g LIMIT 1), date,
-		CASE WHEN NOT shut THEN 'reopened' WHEN type = 'refund' THEN 'late_refund' WHEN amount > 0 THEN 'late_payment' ELSE 'reversal' END, id, type, n, amount, $2
-	FROM due d WHERE amount <> 0 ORDER BY account_id, date, id RETURNING account_id, date::text AS date`
+		CASE WHEN NOT shut THEN 'reopened' WHEN amount = 0 THEN 'late_line' WHEN type = 'refund' THEN 'late_refund' WHEN amount > 0 THEN 'late_payment' ELSE 'reversal' END, id, type, n, amount, settled, lines, $2
+	FROM due d WHERE amount <> 0 OR settled <> 0 ORDER BY account_id, date, id RETURNING account_id, date::text AS date`
 
 // adjust writes what is due on the days given and all others of their accounts, and gives the days with what landed on any besides.
 func adjust(ctx context.Context, tx *sqlx.Tx, asked []accountDay, now time.Time) ([]accountDay, error) {
@@ -72,15 +76,27 @@ const meetFrozen = `INSERT INTO matches (payment_id, refund_id, line_id, account
 	AND NOT EXISTS (SELECT FROM matches m WHERE m.line_id = t.line_id AND m.ended_at IS NULL)
 	AND NOT EXISTS (SELECT FROM matches m WHERE m.ended_at IS NULL AND (m.payment_id = i.id OR m.refund_id = i.id)) ORDER BY t.line_id`
 
-// nameLate names what an adjustment brings that no payment of the day itself explains: a success taken back after its day was closed, and
-// what goes back because a day was opened again. Surplus of what moved here is named here too.
+// nameLate names what an adjustment brings that no payment of the day itself explains: a success taken back after its day was closed, what
+// goes back because a day was opened again, and of what the bank's statement alone proves all that it has not, or had too late. Surplus of
+// what moved here is named here too.
 const nameLate = `INSERT INTO day_found (account_id, date, kind, subject, amount, effect, bank_effect, type, item_id, line_id, healed)
-	WITH landed AS (SELECT a.account_id, a.date, a.item_id, sum(a.amount)::bigint AS net FROM day_scope s JOIN day_adjustments a USING (account_id, date) GROUP BY 1, 2, 3),
-	x AS (SELECT n.*, i.type, i.status, i.day, i.done, n.net - CASE WHEN i.day = n.date THEN i.gross ELSE 0 END AS rest FROM landed n JOIN day_items i ON i.id = n.item_id)
-	SELECT account_id, date, CASE status WHEN 'reversed' THEN 'reversal' ELSE 'late' END, type || ':' || item_id, abs(rest), rest, 0, type, item_id, NULL::bigint, false FROM x WHERE rest <> 0
+	WITH landed AS (SELECT a.account_id, a.date, a.item_id, a.type, sum(a.amount)::bigint AS net, sum(a.settled)::bigint AS settled FROM day_scope s JOIN day_adjustments a USING (account_id, date) GROUP BY 1, 2, 3, 4),
+	x AS (SELECT n.*, coalesce(p.status, f.status) AS status, p.status = 'succeeded' AS paid, i.day IS NOT DISTINCT FROM n.date AS home,
+			CASE WHEN coalesce(p.by_transfer, f.manual) THEN n.net - n.settled ELSE n.net - CASE WHEN i.day = n.date THEN i.gross ELSE 0 END END AS rest, coalesce(p.by_transfer, f.manual) AND n.settled = 0 AND n.net <> 0 AS unproven
+		FROM landed n LEFT JOIN day_items i ON i.id = n.item_id LEFT JOIN payments p ON p.id = n.item_id AND n.type = 'payment' LEFT JOIN refunds f ON f.id = n.item_id AND n.type = 'refund')
+	SELECT account_id, date, CASE WHEN status = 'reversed' THEN 'reversal' WHEN NOT unproven THEN 'late' WHEN type = 'payment' THEN 'missing_at_provider' ELSE 'refund_unmatched' END,
+		type || ':' || item_id, abs(rest), rest, 0, type, item_id, NULL::bigint, false FROM x WHERE rest <> 0
 	UNION ALL SELECT account_id, date, 'surplus', 'payment:' || item_id, extra, 0, 0, 'payment', item_id, NULL, false FROM (
 		SELECT x.account_id, x.date, x.item_id, p.received_amount - p.allocated_amount - coalesce((SELECT sum(surplus_part) FROM refunds f WHERE f.payment_id = p.id AND f.status = 'succeeded'), 0) AS extra
-		FROM x JOIN payments p ON p.id = x.item_id WHERE x.done AND x.day = x.date AND p.received_amount > p.allocated_amount) s WHERE extra > 0`
+		FROM x JOIN payments p ON p.id = x.item_id WHERE x.paid AND x.net > 0 AND p.received_amount > p.allocated_amount) s WHERE extra > 0`
+
+// postLate moves what the statement proves of what moved to the loaded days. $1 now.
+const postLate = `INSERT INTO moves (cause_type, cause_id, leg, from_account, to_account, amount, account_id, effective_at, recorded_at)
+	SELECT 'statement', p.transfer_id, 'payment', 'clearing:' || p.account_id, 'bank:' || p.account_id, p.received_amount, p.account_id, p.paid_at, $1::timestamptz
+		FROM day_scope s JOIN day_adjustments a USING (account_id, date) JOIN payments p ON p.id = a.item_id WHERE a.type = 'payment' AND a.settled > 0 AND p.transfer_id IS NOT NULL
+	UNION ALL SELECT 'statement', f.id, 'refund', 'bank:' || f.account_id, 'clearing:' || f.account_id, f.amount, f.account_id, f.effective_at, $1::timestamptz
+		FROM day_scope s JOIN day_adjustments a USING (account_id, date) JOIN refunds f ON f.id = a.item_id WHERE a.type = 'refund' AND a.settled < 0
+	ON CONFLICT DO NOTHING`
 
 // adjusted is what adjustments brought to a day, and what they took off it.
 func adjusted(ctx context.Context, x sqlx.QueryerContext, accountID, date string) (landed, left CountAmount, err error) {
@@ -96,7 +112,7 @@ func adjusted(ctx context.Context, x sqlx.QueryerContext, accountID, date string
 // adjustments lists some, in the order in which they were made.
 func adjustments(ctx context.Context, x sqlx.QueryerContext, where string, args ...any) ([]Adjustment, error) {
 	out := []Adjustment{}
-	if err := sqlx.SelectContext(ctx, x, &out, `SELECT id, date::text AS date, for_date::text AS for_date, kind, type, item_id, n, amount, recorded_at FROM day_adjustments WHERE `+where+` ORDER BY id`, args...); err != nil {
+	if err := sqlx.SelectContext(ctx, x, &out, `SELECT id, date::text AS date, for_date::text AS for_date, kind, type, item_id, n, amount, settled, lines, recorded_at FROM day_adjustments WHERE `+where+` ORDER BY id`, args...); err != nil {
 		return nil, fmt.Errorf("listing adjustments: %w", err)
 	}
 	for i := range out {
@@ -140,6 +156,9 @@ func (r *Reconciler) unadjusted(ctx context.Context, since time.Time) ([]account
 			OR EXISTS (SELECT FROM refunds f WHERE f.account_id = d.account_id AND f.status = 'succeeded' AND business_day(f.effective_at) = d.date AND heard_on(f.recorded_at) > business_day(f.effective_at)
 				AND f.recorded_at > greatest($1, d.closed_at - interval '15 minutes') AND NOT EXISTS (SELECT FROM day_adjustments a WHERE a.item_id = f.id)
 				AND NOT EXISTS (SELECT FROM day_frozen z WHERE z.item_id = f.id AND z.date = d.date AND z.n = d.version)))
+		UNION SELECT d.account_id, d.date FROM days d JOIN day_frozen z ON z.account_id = d.account_id AND z.date = d.date AND z.n = d.version AND z.awaited LEFT JOIN payments p ON p.id = z.item_id LEFT JOIN refunds f ON f.id = z.item_id
+			WHERE d.status IN ('closed', 'signed') AND d.closed_at > $1::timestamptz - interval '60 days' AND CASE WHEN p.id IS NULL THEN `+refundStated+` ELSE `+paymentStated+` END
+			AND NOT EXISTS (SELECT FROM day_adjustments a WHERE a.item_id = z.item_id AND a.for_date = d.date AND a.lines = 1)
 		UNION SELECT p.account_id, d.date FROM reversals v JOIN payments p ON p.id = v.payment_id JOIN days d ON d.account_id = p.account_id AND d.date = business_day(p.paid_at) AND d.status IN ('closed', 'signed')
 			JOIN day_frozen z ON z.item_id = p.id AND z.date = d.date AND z.n = d.version
 			WHERE v.recorded_at > $1 AND NOT EXISTS (SELECT FROM day_adjustments a WHERE a.item_id = p.id AND a.for_date = d.date AND a.kind = 'reversal' AND a.recorded_at >= v.recorded_at)) x GROUP BY account_id ORDER BY account_id`, since); err != nil {

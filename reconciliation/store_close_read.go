@@ -174,7 +174,7 @@ func (r *Reconciler) closedDays(ctx context.Context, accountID string) ([]DaySta
 func edited(ctx context.Context, x sqlx.QueryerContext, s *DayState) (string, error) {
 	var id string
 	err := sqlx.GetContext(ctx, x, &id, `SELECT z.item_id FROM day_frozen z LEFT JOIN payments p ON p.id = z.item_id LEFT JOIN refunds f ON f.id = z.item_id
-		WHERE z.account_id = $1 AND z.date = $2 AND z.n = $3 AND z.amount <> coalesce(CASE WHEN p.status IN ('succeeded', 'reversed') THEN p.received_amount::bigint END, CASE f.status WHEN 'succeeded' THEN -f.amount::bigint END, 0)
+		WHERE z.account_id = $1 AND z.date = $2 AND z.n = $3 AND z.amount <> 0 AND z.amount <> coalesce(CASE WHEN p.status IN ('succeeded', 'reversed') THEN p.received_amount::bigint END, CASE f.status WHEN 'succeeded' THEN -f.amount::bigint END, 0)
 		ORDER BY z.item_id LIMIT 1`, s.AccountID, s.Date, s.Version)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", nil

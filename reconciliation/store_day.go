@@ -25,8 +25,8 @@ const figures = `WITH
 			FROM payments p WHERE p.account_id = ANY ($1) AND p.status = 'succeeded' AND business_day(p.paid_at) BETWEEN $2 AND $3 GROUP BY 1, 2
 		UNION ALL SELECT f.account_id, business_day(f.effective_at), count(*), -sum(f.amount), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL
 			FROM refunds f WHERE f.account_id = ANY ($1) AND f.status = 'succeeded' AND business_day(f.effective_at) BETWEEN $2 AND $3 GROUP BY 1, 2
-		UNION ALL SELECT j.account_id, j.date, j.n, j.amount, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL FROM day_adjustments j WHERE j.account_id = ANY ($1) AND j.date BETWEEN $2 AND $3
-		UNION ALL SELECT j.account_id, j.for_date, -j.n, -j.amount, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL FROM day_adjustments j WHERE j.account_id = ANY ($1) AND j.for_date BETWEEN $2 AND $3
+		UNION ALL SELECT j.account_id, j.date, j.n, j.amount, j.lines, j.settled, 0, j.settled, 0, 0, CASE j.type WHEN 'payment' THEN j.lines ELSE 0 END, j.settled, 0, 0, 0, NULL FROM day_adjustments j WHERE j.account_id = ANY ($1) AND j.date BETWEEN $2 AND $3
+		UNION ALL SELECT j.account_id, j.for_date, -j.n, -j.amount, -j.lines, -j.settled, 0, -j.settled, 0, 0, CASE j.type WHEN 'payment' THEN -j.lines ELSE 0 END, -j.settled, 0, 0, 0, NULL FROM day_adjustments j WHERE j.account_id = ANY ($1) AND j.for_date BETWEEN $2 AND $3
 		UNION ALL SELECT l.account_id, l.date, 0, 0, count(*), sum(CASE l.type WHEN 'payment' THEN l.amount ELSE -l.amount END), sum(l.fee), sum(l.net), count(m.id), coalesce(sum(CASE l.type WHEN 'payment' THEN l.amount ELSE -l.amount END) FILTER (WHERE m.id IS NOT NULL), 0), 0, 0, 0, 0, 0, NULL
 			FROM settlement_lines l LEFT JOIN matches m ON m.line_id = l.id AND m.ended_at IS NULL WHERE l.account_id = ANY ($1) AND l.superseded_at IS NULL AND l.success AND l.date BETWEEN $2 AND $3 GROUP BY 1, 2
 		UNION ALL SELECT account_id, date, 0, 0, count(*), sum(settled), 0, sum(settled), count(*) FILTER (WHERE status = 'succeeded'), coalesce(sum(settled) FILTER (WHERE status = 'succeeded'), 0), count(*) FILTER (WHERE type = 'payment'), sum(settled), 0, 0, 0, NULL

@@ -134,6 +134,9 @@ func (r *Reconciler) name(ctx context.Context, tx *sqlx.Tx, now time.Time) error
 	if _, err := tx.ExecContext(ctx, nameLate); err != nil {
 		return err
 	}
+	if _, err := tx.ExecContext(ctx, postLate, now); err != nil {
+		return err
+	}
 	if err := r.nameBank(ctx, tx, now); err != nil {
 		return err
 	}

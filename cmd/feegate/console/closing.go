@@ -267,7 +267,7 @@ func (c *Console) minutes(when string, of func(context.Context, gateway.Caller, 
 	}
 }
 
-var adjustmentWords = map[string]string{"late_payment": "Khoản nộp biết muộn", "late_refund": "Hoàn tiền biết muộn", "reversal": "Bị thu hồi sau khi khóa sổ", "reopened": "Trả về ngày mở lại"}
+var adjustmentWords = map[string]string{"late_payment": "Khoản nộp biết muộn", "late_refund": "Hoàn tiền biết muộn", "reversal": "Bị thu hồi sau khi khóa sổ", "late_line": "Sao kê có muộn", "reopened": "Trả về ngày mở lại"}
 
 // frozenWords are the figures whose change people ask about; others keep their technical name.
 var frozenWords = map[string]string{"payments.count": "feegate: số giao dịch", "payments.amount": "feegate: tổng tiền", "settled.count": "Nhà cung cấp: số giao dịch", "settled.amount": "Nhà cung cấp: tổng tiền",
