@@ -36,6 +36,7 @@ type Figures struct {
 
 // FiledImport is a file that the figures rest on.
 type FiledImport struct {
+	Kind   string     `json:"kind" db:"kind"` // settlement, statement
 	ID     string     `json:"id" db:"id"`
 	SHA256 string     `json:"sha256" db:"sha256"`
 	Lines  int64      `json:"lines" db:"lines"`

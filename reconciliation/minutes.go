@@ -113,7 +113,7 @@ func (r *Reconciler) minutesDay(ctx context.Context, accountID, date string) (*M
 		return nil, err
 	}
 	out.Figures.of(day)
-	return out, lists(ctx, r.db, &out.Figures)
+	return out, lists(ctx, r.db, &out.Figures, r.now())
 }
 
 // Signed says that two people have put their names under every day.

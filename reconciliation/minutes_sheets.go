@@ -154,16 +154,17 @@ func (b *book) late(m *Minutes) (total int) {
 }
 
 func (b *book) files(m *Minutes) {
-	b.table(sheetFiles, "TỆP CỦA NHÀ CUNG CẤP", "Ngày|12", "Số dòng|12", "Tổng tiền (đ)|16", "Mã nhập|34", "SHA-256|68")
+	b.table(sheetFiles, "TỆP", "Ngày|12", "Của|16", "Số dòng|12", "Tổng tiền (đ)|16", "Mã nhập|34", "SHA-256|68")
 	row := 2
 	for _, d := range m.Days {
 		for _, i := range d.Imports {
 			row++
 			b.put(sheetFiles, 1, row, asDate(d.DayState.Date), b.date)
-			b.put(sheetFiles, 2, row, i.Lines, b.money)
-			b.put(sheetFiles, 3, row, i.Amount, b.money)
-			b.put(sheetFiles, 4, row, i.ID, b.plain)
-			b.put(sheetFiles, 5, row, i.SHA256, b.plain)
+			b.put(sheetFiles, 2, row, map[string]string{"statement": "Ngân hàng", "settlement": "Nhà cung cấp"}[i.Kind], b.plain)
+			b.put(sheetFiles, 3, row, i.Lines, b.money)
+			b.put(sheetFiles, 4, row, i.Amount, b.money)
+			b.put(sheetFiles, 5, row, i.ID, b.plain)
+			b.put(sheetFiles, 6, row, i.SHA256, b.plain)
 		}
 	}
 }

@@ -69,7 +69,7 @@ func (r *Reconciler) freeze(ctx context.Context, tx *sqlx.Tx, s *DayState, day *
 	n, now := s.Version+1, now.UTC().Truncate(time.Microsecond)
 	var f Figures
 	f.of(day)
-	if err := lists(ctx, tx, &f); err != nil {
+	if err := lists(ctx, tx, &f, now); err != nil {
 		return err
 	}
 	// The items are taken as one set; money that came in since the day was added up begins it all again.
@@ -146,10 +146,12 @@ func frozenItems(ctx context.Context, x sqlx.QueryerContext, accountID, date str
 	return hex.EncodeToString(sum.Sum(nil)), count, amount, rows.Err()
 }
 
-// lists fills in what the figures rest on, in a fixed order.
-func lists(ctx context.Context, x sqlx.QueryerContext, f *Figures) error {
+// lists fills in what the figures rest on, in a fixed order: files that came before a time.
+func lists(ctx context.Context, x sqlx.QueryerContext, f *Figures, until time.Time) error {
 	f.Imports, f.Discrepancies, f.Adjusted = []FiledImport{}, []NamedDifference{}, []Adjustment{}
-	if err := sqlx.SelectContext(ctx, x, &f.Imports, `SELECT id, sha256, lines, amount FROM imports WHERE account_id = $1 AND date = $2 AND status = 'visible' ORDER BY recorded_at, id COLLATE "C"`, f.AccountID, f.Date); err != nil {
+	if err := sqlx.SelectContext(ctx, x, &f.Imports, `WITH s AS (SELECT $1::text AS account_id, $2::date AS date)
+		SELECT kind, id, sha256, lines, amount FROM imports WHERE status = 'visible' AND recorded_at < $3 AND (account_id = $1 AND date = $2 OR id IN (SELECT import_id FROM (`+statementsOf+`) c)) ORDER BY recorded_at, id COLLATE "C"`,
+		f.AccountID, f.Date, until); err != nil {
 		return fmt.Errorf("listing the day's files: %w", err)
 	}
 	if err := sqlx.SelectContext(ctx, x, &f.Discrepancies, `SELECT id, kind, status, amount, effect, bank_effect, action, owner, deadline::text AS deadline FROM discrepancies
@@ -177,7 +179,7 @@ func (r *Reconciler) changed(ctx context.Context, tx sqlx.QueryerContext, s *Day
 	}
 	var is Figures
 	is.of(day)
-	if err := lists(ctx, tx, &is); err != nil {
+	if err := lists(ctx, tx, &is, *s.ClosedAt); err != nil {
 		return nil, err
 	}
 	if is.ItemsSHA256, _, _, err = frozenItems(ctx, tx, s.AccountID, s.Date, s.Version); err != nil {
