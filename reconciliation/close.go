@@ -247,7 +247,7 @@ func (r *Reconciler) signIn(ctx context.Context, tx *sqlx.Tx, c gateway.Caller, 
 	if err := r.matchIn(ctx, tx, []accountDay{{accountID, date}}); err != nil { // what came since the closing goes where it counts
 		return err
 	}
-	changed, err := r.changed(ctx, tx, s)
+	changed, err := r.noLonger(ctx, tx, s)
 	if err != nil {
 		return err
 	}

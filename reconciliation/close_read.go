@@ -187,7 +187,7 @@ func (r *Reconciler) rowsDiffer(ctx context.Context, s *DayState) (string, error
 	if id, err := edited(ctx, r.db, s); err != nil || id != "" {
 		return "the closing counted " + id + " with another amount", err
 	}
-	changes, err := r.changed(ctx, r.db, s)
+	changes, err := r.noLonger(ctx, r.db, s)
 	if err != nil {
 		return "", err
 	}

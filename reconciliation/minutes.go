@@ -154,16 +154,8 @@ func (m *Minutes) name(id *string) string {
 	return *id
 }
 
-// kindName is what a discrepancy of a kind is called in the minutes.
-func kindName(kind string) string {
-	if n, ok := map[string]string{"missing_at_provider": "Nhà cung cấp không có", "missing_at_gateway": "feegate không có", "amount_mismatch": "Khác số tiền", "status_mismatch": "Khác trạng thái",
-		"duplicate_line": "Dòng trùng", "fee_mismatch": "Khác phí dịch vụ", "wrong_account": "Sai tài khoản", "refund_unmatched": "Hoàn tiền chưa khớp", "late": "Quyết toán khác ngày",
-		"surplus": "Tiền thừa", "in_doubt": "Chưa rõ kết quả", "reversal": "Bị thu hồi", "file_missing": "Thiếu tệp", "statement_gap": "Thiếu sao kê", "bank_short": "Ngân hàng nhận thiếu",
-		"bank_over": "Ngân hàng nhận thừa", "bank_unmatched": "Tiền về chưa rõ của ai"}[kind]; ok {
-		return n
-	}
-	return kind
-}
+// kindName is what a discrepancy of a kind is called in the minutes, as everywhere.
+func kindName(kind string) string { return GuideTo(kind).Name }
 
 func actionName(action *string) string {
 	if action == nil {

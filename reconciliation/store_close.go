@@ -163,8 +163,8 @@ func lists(ctx context.Context, x sqlx.QueryerContext, f *Figures, until time.Ti
 	return err
 }
 
-// changed says what of a closed day's figures its rows no longer tell.
-func (r *Reconciler) changed(ctx context.Context, tx sqlx.QueryerContext, s *DayState) ([]gateway.FieldError, error) {
+// noLonger says what of a closed day's figures its rows no longer tell.
+func (r *Reconciler) noLonger(ctx context.Context, tx sqlx.QueryerContext, s *DayState) ([]gateway.FieldError, error) {
 	var text string
 	if err := sqlx.GetContext(ctx, tx, &text, `SELECT figures FROM day_versions WHERE account_id = $1 AND date = $2 AND n = $3`, s.AccountID, s.Date, s.Version); err != nil {
 		return nil, fmt.Errorf("reading the closing of %s: %w", s.Date, err)

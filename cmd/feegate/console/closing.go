@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -77,9 +78,9 @@ func lacks(missing []gateway.FieldError) []lack {
 		}
 		at[m[1]] = len(out)
 		kind, _, _ := strings.Cut(f.Detail, " ")
-		name := kinds[kind].Name
-		if name == "" {
-			name = "Sai lệch"
+		name := "Sai lệch"
+		if slices.Contains(reconciliation.Kinds(), kind) {
+			name = reconciliation.GuideTo(kind).Name
 		}
 		out = append(out, lack{lackWords[m[2]], m[1], name})
 	}
