@@ -25,15 +25,17 @@ import (
 )
 
 type commands struct {
-	Serve   serveCommand    `cmd:"" help:"Serve the API, callbacks and returns, and do the work in the background."`
-	Migrate migrateCommand  `cmd:"" help:"Bring the database to this program's schema. Needs the address of the database's owner."`
-	Demo    demoCommand     `cmd:"" help:"Run the whole street on this machine: a private PostgreSQL, the gateway, the simulator."`
-	Account accountCommands `cmd:"" help:"Merchant accounts: their terms, secrets and beneficiaries, and whether the provider takes them."`
-	Key     keyCommands     `cmd:"" help:"The master key, and API keys."`
-	User    userCommands    `cmd:"" help:"People who may sign in."`
-	Day     dayCommands     `cmd:"" help:"The end of a day: close it, sign it, open it again, and see whether anybody has touched it since."`
-	Doctor  doctorCommand   `cmd:"" help:"Say in plain words what is wrong with a set-up and how to mend it."`
-	Version versionCommand  `cmd:"" help:"Say which version this is."`
+	Serve     serveCommand     `cmd:"" help:"Serve the API, callbacks and returns, and do the work in the background."`
+	Migrate   migrateCommand   `cmd:"" help:"Bring the database to this program's schema. Needs the address of the database's owner."`
+	Demo      demoCommand      `cmd:"" help:"Run the whole street on this machine: a private PostgreSQL, the gateway, the simulator."`
+	Account   accountCommands  `cmd:"" help:"Merchant accounts: their terms, secrets and beneficiaries, and whether the provider takes them."`
+	Key       keyCommands      `cmd:"" help:"The master key, and API keys."`
+	User      userCommands     `cmd:"" help:"People who may sign in."`
+	Import    importCommands   `cmd:"" help:"Take in settlement files and bank statements."`
+	Reconcile reconcileCommand `cmd:"" help:"Match a day again, and tell what it comes to."`
+	Day       dayCommands      `cmd:"" help:"The end of a day: close it, sign it, open it again, and see whether anybody has touched it since."`
+	Doctor    doctorCommand    `cmd:"" help:"Say in plain words what is wrong with a set-up and how to mend it."`
+	Version   versionCommand   `cmd:"" help:"Say which version this is."`
 }
 
 // invocation is what every command gets.

@@ -1,0 +1,320 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"feegate/gateway"
+	"feegate/gateway/identity"
+	"feegate/reconciliation"
+)
+
+// importCommands take files in by the command line: the same imports as by HTTP. One that is refused leaves nothing, the others are taken; the
+// command then ends with 1.
+type importCommands struct {
+	Settlement importSettlementCommand `cmd:"" help:"Import providers' settlement files and match their days."`
+	Statement  importStatementCommand  `cmd:"" help:"Import bank statements: camt.053, MT940, CSV, XLSX."`
+}
+
+// asFlag names the person who imports; who sits at the machine where nobody is named.
+type asFlag struct {
+	As string `help:"Name of the person who does it, with the role finance; whoever sits at the machine when absent." placeholder:"NAME"`
+}
+
+// caller is who imports, for the account where one is named.
+func (d *dayDesk) importer(ctx context.Context, as, accountID string) (gateway.Caller, error) {
+	if as == "" {
+		return gateway.Caller{Mode: "live", Actor: d.machine.ID, Person: true, Address: d.machine.ID}, nil
+	}
+	if accountID != "" {
+		_, c, err := d.person(ctx, as, accountID, identity.Finance)
+		return c, err
+	}
+	who, err := d.as(ctx, as, identity.Finance, "")
+	if err != nil {
+		return gateway.Caller{}, err
+	}
+	all, err := d.people.Users(ctx)
+	if err != nil {
+		return gateway.Caller{}, err
+	}
+	c := gateway.Caller{Mode: "live", Actor: who.ID, Person: true, Address: d.machine.ID}
+	for _, u := range all {
+		if u.ID == who.ID {
+			c.Agencies = u.Agencies
+		}
+	}
+	return c, nil
+}
+
+// progress tells how far a long work is, once a second, on standard error; a short work says nothing.
+type progress struct {
+	r    io.Reader
+	read atomic.Int64
+	stop func()
+}
+
+func watchReading(out io.Writer, name string, size int64, r io.Reader) *progress {
+	p := &progress{r: r}
+	done := make(chan struct{})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+			}
+			if n := p.read.Load(); n < size {
+				_, _ = fmt.Fprintf(out, "%s: %d %% of %d KiB read\n", name, 100*n/max(size, 1), size>>10)
+			} else {
+				_, _ = fmt.Fprintf(out, "%s: read; matching\n", name)
+			}
+		}
+	}()
+	p.stop = func() { close(done); <-ended }
+	return p
+}
+
+func (p *progress) Read(b []byte) (int, error) {
+	n, err := p.r.Read(b)
+	p.read.Add(int64(n))
+	return n, err
+}
+
+// opened is a file with the telling of how far it is read.
+func opened(i *invocation, path string, do func(io.Reader) error) (err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is no file", path)
+	}
+	p := watchReading(i.errOut, filepath.Base(path), info.Size(), f)
+	defer p.stop()
+	return do(p)
+}
+
+// refusal tells why a file was not taken, line by line.
+func refusal(out io.Writer, path string, err error) {
+	var u *reconciliation.UnreadableError
+	var p *gateway.Problem
+	switch {
+	case errors.As(err, &u):
+		_, _ = fmt.Fprintf(out, "%s is refused, nothing of it is kept:\n", path)
+		for _, l := range u.Lines {
+			_, _ = fmt.Fprintln(out, "  "+l.Error())
+		}
+	case errors.As(err, &p):
+		_, _ = fmt.Fprintf(out, "%s is refused, nothing of it is kept: %s %s\n", path, p.Name, p.Detail)
+		for _, f := range p.Fields {
+			_, _ = fmt.Fprintf(out, "  %s: %s\n", f.Field, f.Detail)
+		}
+	default:
+		_, _ = fmt.Fprintf(out, "%s: %v\n", path, err)
+	}
+}
+
+var errSomeRefused = errors.New("not every file was taken")
+
+func tellFindings(out io.Writer, all []reconciliation.Finding) {
+	for _, f := range all {
+		_, _ = fmt.Fprintf(out, "  line %d, %s: %s\n", f.Line, f.Kind, f.Detail)
+	}
+}
+
+type importSettlementCommand struct {
+	accountFlags
+	asFlag
+	Files         []string `arg:"" type:"existingfile" help:"The files."`
+	Account       string   `required:"" help:"The account (acc_…)." placeholder:"ID"`
+	Date          string   `help:"The business day, like 2026-01-31; found in each file's name when absent." placeholder:"DATE"`
+	Replaces      string   `help:"The day's newest import, which this file takes the place of." placeholder:"IMPORT"`
+	ExpectedLines *int64   `help:"Refuse a file with another number of rows." placeholder:"N"`
+	DryRun        bool     `help:"Say what would come of it, keep nothing."`
+}
+
+// Validate makes a wrong date a wrong use.
+func (c *importSettlementCommand) Validate() error {
+	for _, f := range c.Files {
+		if c.Date == "" && dayOf(filepath.Base(f)) == "" {
+			return fmt.Errorf("%s: say --date, its name has no day like 2026-01-31", f)
+		}
+	}
+	if _, err := time.Parse(time.DateOnly, c.Date); c.Date != "" && err != nil {
+		return fmt.Errorf("%q is no date like 2026-01-31", c.Date)
+	}
+	if c.Replaces != "" && len(c.Files) > 1 {
+		return errors.New("--replaces goes with one file")
+	}
+	return nil
+}
+
+// Run imports each file by itself.
+func (c *importSettlementCommand) Run(i *invocation) (err error) {
+	d, err := c.openDays(i.ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.close()) }()
+	who, err := d.importer(i.ctx, c.As, c.Account)
+	if err != nil {
+		return err
+	}
+	for _, path := range c.Files {
+		f := reconciliation.File{AccountID: c.Account, Date: c.Date, Name: filepath.Base(path), By: who.Actor, Replaces: c.Replaces, ExpectedLines: c.ExpectedLines, DryRun: c.DryRun}
+		if f.Date == "" {
+			f.Date = dayOf(f.Name)
+		}
+		var imp *reconciliation.Import
+		one := opened(i, path, func(r io.Reader) (err error) {
+			f.Body = r
+			imp, err = d.reconciler.Settlement(i.ctx, f)
+			return err
+		})
+		if one != nil {
+			refusal(i.errOut, path, one)
+			err = errSomeRefused
+			continue
+		}
+		if c.JSON {
+			if err := json.NewEncoder(i.out).Encode(imp); err != nil {
+				return err
+			}
+			continue
+		}
+		said := "imported as " + imp.ID
+		switch {
+		case imp.Known:
+			said = "imported before, as " + imp.ID
+		case c.DryRun:
+			said = "would be imported"
+		}
+		_, _ = fmt.Fprintf(i.out, "%s: %s; %d rows, %d new, %s, fee %s, net %s\n", path, said, imp.Lines, imp.Added, imp.Amount.Format(), imp.Fee.Format(), imp.Net.Format())
+		tellFindings(i.out, imp.Findings)
+	}
+	return err
+}
+
+type importStatementCommand struct {
+	accountFlags
+	asFlag
+	Files       []string `arg:"" type:"existingfile" help:"The files."`
+	BankAccount string   `help:"The bank account, where the file does not name it." placeholder:"NUMBER"`
+	Format      string   `help:"camt053, mt940, csv or xlsx; found out when absent." enum:",camt053,mt940,csv,xlsx" default:""`
+	DryRun      bool     `help:"Say what would come of it, keep nothing."`
+}
+
+// Run imports each file by itself.
+func (c *importStatementCommand) Run(i *invocation) (err error) {
+	d, err := c.openDays(i.ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.close()) }()
+	who, err := d.importer(i.ctx, c.As, "")
+	if err != nil {
+		return err
+	}
+	for _, path := range c.Files {
+		var imp *reconciliation.StatementImport
+		one := opened(i, path, func(r io.Reader) (err error) {
+			imp, err = d.reconciler.Statement(i.ctx, who, reconciliation.StatementFile{BankAccount: c.BankAccount, Format: c.Format, Name: filepath.Base(path), DryRun: c.DryRun, Body: r})
+			return err
+		})
+		if one != nil {
+			refusal(i.errOut, path, one)
+			err = errSomeRefused
+			continue
+		}
+		if c.JSON {
+			if err := json.NewEncoder(i.out).Encode(imp); err != nil {
+				return err
+			}
+			continue
+		}
+		said := "imported as " + imp.ID
+		switch {
+		case imp.Known:
+			said = "imported before, as " + imp.ID
+		case c.DryRun:
+			said = "would be imported"
+		}
+		_, _ = fmt.Fprintf(i.out, "%s: %s; %d movements, %d new, %s in, %s out\n", path, said, imp.Lines, imp.Added, imp.Credits.Format(), imp.Debits.Format())
+		tellFindings(i.out, imp.Findings)
+	}
+	return err
+}
+
+// reconcileCommand matches a day again.
+type reconcileCommand struct {
+	accountFlags
+	asFlag
+	Date    string `required:"" help:"The business day, like 2026-01-31." placeholder:"DATE"`
+	Account string `help:"This account alone." placeholder:"ID"`
+}
+
+// Validate makes a wrong date a wrong use.
+func (c *reconcileCommand) Validate() error {
+	if _, err := time.Parse(time.DateOnly, c.Date); err != nil {
+		return fmt.Errorf("%q is no date like 2026-01-31", c.Date)
+	}
+	return nil
+}
+
+// Run matches, and tells what the day comes to: exit 0 also where something differs.
+func (c *reconcileCommand) Run(i *invocation) (err error) {
+	d, err := c.openDays(i.ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.close()) }()
+	who, err := d.importer(i.ctx, c.As, c.Account)
+	if err != nil {
+		return err
+	}
+	day, err := d.reconciler.Reconcile(i.ctx, who, c.Date, c.Account)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return json.NewEncoder(i.out).Encode(day)
+	}
+	each := day.Accounts
+	if c.Account != "" {
+		each = []reconciliation.Day{*day}
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-20s %-9s %15s %15s %15s %15s %15s\n", "account", "status", "ours", "settled", "unexplained", "bank", "unexplained")
+	for _, a := range each {
+		if a.Payments.Count+a.Settled.Count+a.Bank.Count == 0 && len(a.Discrepancies) == 0 {
+			continue
+		}
+		fmt.Fprintf(&b, "%-20s %-9s %15d %15d %15d %15d %15d", a.AccountID, a.Status, a.Payments.Amount, a.Settled.Amount, a.Unexplained, a.Bank.Amount, a.BankSide.Unexplained)
+		for _, kind := range reconciliation.Kinds() {
+			if n := a.Discrepancies[kind]; n > 0 {
+				fmt.Fprintf(&b, " %s:%d", kind, n)
+			}
+		}
+		b.WriteByte('\n')
+	}
+	_, err = io.WriteString(i.out, b.String())
+	return err
+}
