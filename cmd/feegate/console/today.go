@@ -249,7 +249,7 @@ func (c *Console) day(v *visit) error {
 	}
 	left := d.Day.Difference
 	for _, i := range items {
-		if i.Effect != 0 || i.Status != "resolved" {
+		if i.Effect != 0 || i.BankEffect != 0 || i.Status != "resolved" {
 			left -= i.Effect
 			d.Parts = append(d.Parts, part{i, left})
 		}
