@@ -349,7 +349,8 @@ type SettlementLine struct {
 	Status      string     // as received
 	Success     bool       // the status says that money moved
 	PaidTo      string     // the bank account that it was paid into, where the file tells; another than the account's is wrong_account
-	Key         string     // the provider's match key, the same for the same transaction in every file
+	// Key is the provider's match key, the same for the same transaction in every file. It holds Transaction, and Reference where there is none.
+	Key string
 
 	Rows     int64
 	Gross    vnd.Signed

@@ -58,7 +58,7 @@ func TestTheSameFileTwiceAtOnceIsOneImport(t *testing.T) {
 			t.Errorf("%s %v", ids[i], errs[i])
 		}
 	}
-	if n := m.count(`SELECT count(*) FROM settlement_lines`); n != 3 || m.count(`SELECT count(*) FROM imports`) != 1 || m.count(`SELECT count(*) FROM settlement_staging`) != 0 {
+	if n := m.count(`SELECT count(*) FROM settlement_lines`); n != 3 || m.count(`SELECT count(*) FROM imports`) != 1 {
 		t.Errorf("%d lines", n)
 	}
 	if d := m.day(); m.clearing() != int(d.Difference) || d.Unexplained != 0 || d.Discrepancies["missing_at_provider"] != 1 {
@@ -114,28 +114,13 @@ func TestAnImportThatDiesLeavesNothing(t *testing.T) {
 	if !errors.As(err, &broken) {
 		t.Errorf("%v", err)
 	}
-	if n := m.count(`SELECT (SELECT count(*) FROM imports) + (SELECT count(*) FROM settlement_lines) + (SELECT count(*) FROM settlement_staging)`); n != 0 {
+	if n := m.count(`SELECT (SELECT count(*) FROM imports) + (SELECT count(*) FROM settlement_lines)`); n != 0 {
 		t.Errorf("%d rows left", n)
-	}
-	// A process that was killed between staging and visible leaves its rows; the next import sweeps them and no living one's.
-	row := `INSERT INTO settlement_staging VALUES ($1, 2, 'payment', 'R', 'T', '', 1, 0, 1, '2026-03-10', '2026-03-10', '0', true, 'k')`
-	m.exec(row, "imp_dead")
-	m.exec(row, "imp_alive")
-	alive, err := m.db.Connx(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = alive.Close() }()
-	if _, err := alive.ExecContext(t.Context(), `SELECT pg_advisory_lock(hashtextextended('import:imp_alive', 0))`); err != nil {
-		t.Fatal(err)
 	}
 	if _, err := m.in(file); err != nil {
 		t.Fatal(err)
 	}
-	if dead, living := m.count(`SELECT count(*) FROM settlement_staging WHERE import_id = 'imp_dead'`), m.count(`SELECT count(*) FROM settlement_staging`); dead != 0 || living != 1 {
-		t.Errorf("%d dead, %d in all", dead, living)
-	}
-	if locks := m.count(`SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`); locks != 1 {
+	if locks := m.count(`SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`); locks != 0 {
 		t.Errorf("%d locks are held", locks)
 	}
 }

@@ -208,7 +208,8 @@ func (r *Reconciler) AdjustLate(ctx context.Context, limit int) (int, error) {
 	if days = days[:min(len(days), limit)]; err != nil || len(days) == 0 {
 		return 0, err
 	}
-	return len(days), r.match(ctx, days) // they are closed: what is matched is where it lands
+	_, err = r.match(ctx, days, true) // they are closed: what is matched is where it lands
+	return len(days), err
 }
 
 // WaitingDay is a day that waits for a second person: What is sign or reopen.

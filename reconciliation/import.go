@@ -8,10 +8,8 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"strings"
 	"time"
@@ -30,7 +28,8 @@ const (
 	MaxErrors   = 100
 	MaxFindings = 1000
 	MaxFile     = 256 << 20 // bytes of an upload
-	chunk       = 5000      // rows staged per transaction
+	chunk       = 1 << 20   // bytes staged per transaction
+	maxAgain    = 10000     // keys of rows that came again, remembered one by one
 )
 
 // Reconciler imports and matches. It keeps no state of its own.
@@ -39,6 +38,7 @@ type Reconciler struct {
 	accounts *account.Store
 	gateway  *gateway.Gateway
 	now      func() time.Time
+	longWay  bool // for tests: every line and payment goes through the working set
 }
 
 // New makes the reconciler.
@@ -113,21 +113,6 @@ const (
 	conflictKnownAnother = "this very file was imported for another account or day"
 )
 
-// reading is a file on its way in.
-type reading struct {
-	f        File
-	terminal string
-	account  *account.Account
-	id       string
-	conn     *sqlx.Conn // the import's own: it holds the lock that says that its staged rows are not abandoned
-	sum      hash.Hash
-	imp      *Import
-	errs     []providers.LineError
-	ownDay   int64
-	total    bool
-	rows     []stagedRow
-}
-
 // Settlement imports a settlement file: it is streamed into staging in short chunks, checked as a whole, made visible at once,
 // and the account's day is matched. A file that cannot be read or does not add up leaves nothing behind.
 func (r *Reconciler) Settlement(ctx context.Context, f File) (*Import, error) {
@@ -168,6 +153,7 @@ func (r *Reconciler) take(ctx context.Context, f File) (*Import, error) {
 		return nil, err
 	}
 	in := &reading{f: f, terminal: entry.Account.Terminal, account: &entry.Account, id: newID("imp_"), sum: sha256.New()}
+	in.seen.references, in.seen.transactions = newTextSet(), newTextSet()
 	in.imp = &Import{ID: in.id, AccountID: f.AccountID, Date: f.Date, Status: "visible", FileName: f.Name, ImportedBy: f.By, Findings: []Finding{}}
 	if f.Replaces != "" {
 		in.imp.Replaces = &f.Replaces
@@ -199,120 +185,6 @@ func (r *Reconciler) accepts(ctx context.Context, f File) (*account.Entry, error
 		return nil, err
 	}
 	return entry, entry.Err
-}
-
-// broken remembers that the file itself could not be read to its end, whatever the parser made of that.
-type broken struct {
-	r   io.Reader
-	err error
-}
-
-func (b *broken) Read(p []byte) (int, error) {
-	n, err := b.r.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		b.err = err
-	}
-	return n, err
-}
-
-// read parses, checks and stages the whole file. After the first bad row nothing more is staged, only looked at; of a file
-// that is refused no more is read than its errors need.
-func (r *Reconciler) read(ctx context.Context, in *reading, p providers.Provider) error {
-	source := &broken{r: in.f.Body}
-	body := io.TeeReader(source, in.sum)
-	for line, err := range p.ParseSettlement(body) {
-		if err != nil {
-			in.refuse(err)
-		} else {
-			in.take(line)
-		}
-		if len(in.errs) >= MaxErrors {
-			break
-		}
-		if len(in.rows) >= chunk {
-			if err := r.stage(ctx, in); err != nil {
-				return err
-			}
-		}
-	}
-	if len(in.errs) == 0 { // the hash is over the whole file, whatever the parser left unread
-		_, _ = io.Copy(io.Discard, body) // a failure is in source.err
-	}
-	if source.err != nil {
-		return &BrokenError{source.err}
-	}
-	in.finish()
-	if len(in.errs) > 0 {
-		return &UnreadableError{in.errs}
-	}
-	return r.stage(ctx, in)
-}
-
-func (in *reading) refuse(err error) {
-	var l *providers.LineError
-	if !errors.As(err, &l) {
-		l = &providers.LineError{Detail: err.Error()}
-	}
-	in.errs = append(in.errs, *l)
-}
-
-func (in *reading) finding(line int, kind, detail string) {
-	if len(in.imp.Findings) < MaxFindings {
-		in.imp.Findings = append(in.imp.Findings, Finding{line, kind, detail})
-	}
-}
-
-func (in *reading) take(l providers.SettlementLine) {
-	if l.Type == providers.LineTotal {
-		in.total = true
-		return
-	}
-	if l.Terminal != in.terminal {
-		in.refuse(&providers.LineError{Line: l.Line, Field: "terminal", Detail: "is " + l.Terminal + ", this account's is " + in.terminal})
-		return
-	}
-	if l.Date == in.f.Date {
-		in.ownDay++
-	} else {
-		in.finding(l.Line, "late", "a row of "+l.Date)
-	}
-	if !l.Success {
-		in.finding(l.Line, "status", "its status is "+l.Status+", no money moved")
-	}
-	misdirected := l.Success && l.PaidTo != "" && !in.account.PaidRightly(l.Date, l.PaidTo)
-	if misdirected {
-		in.finding(l.Line, "wrong_account", "it was paid into an account that is not this account's beneficiary")
-	}
-	in.imp.Lines++
-	signed := vnd.Signed(l.Amount)
-	if l.Type == providers.LineRefund {
-		signed = -signed
-	}
-	in.imp.Amount += signed
-	in.imp.Fee += l.Fee
-	in.imp.Net += l.Net
-	in.rows = append(in.rows, stagedRow{ImportID: in.id, LineNo: int64(l.Line), Type: string(l.Type), Reference: l.Reference, Transaction: l.Transaction,
-		Original: l.Original, Amount: l.Amount, Fee: l.Fee, Net: l.Net, At: l.Time, OwnDate: l.Date, RowStatus: l.Status, Success: l.Success, Misdirected: misdirected, Key: l.Key})
-}
-
-// finish checks what only the whole file can tell.
-func (in *reading) finish() {
-	in.imp.SHA256 = hex.EncodeToString(in.sum.Sum(nil))
-	if len(in.errs) > 0 {
-		return
-	}
-	if e := in.f.ExpectedLines; e != nil && *e != in.imp.Lines {
-		in.refuse(&providers.LineError{Field: "expected_lines", Detail: fmt.Sprintf("the file has %d rows", in.imp.Lines)})
-	}
-	if e := in.f.ExpectedAmount; e != nil && *e != in.imp.Amount {
-		in.refuse(&providers.LineError{Field: "expected_amount", Detail: "the file's rows add up to " + in.imp.Amount.String()})
-	}
-	if in.imp.Lines == 0 && !in.total && (in.f.ExpectedLines == nil || *in.f.ExpectedLines != 0) {
-		in.refuse(&providers.LineError{Line: 1, Detail: "the file has no rows: a day without payments needs TOTAL,0,0,0,0 or expected_lines=0"})
-	}
-	if in.imp.Lines > 0 && in.ownDay == 0 {
-		in.refuse(&providers.LineError{Field: "date", Detail: "every row is of another day than " + in.f.Date})
-	}
 }
 
 func newID(prefix string) string { return prefix + strings.ToLower(rand.Text()) }

@@ -14,12 +14,23 @@ func (r *Reconciler) Match(ctx context.Context, accountID, date string) error {
 	return r.matchAll(ctx, []accountDay{{accountID, date}})
 }
 
-// matchAll is Match for several days at once: what they share is read once.
+// matchAll is Match for several days at once: what they share is read once. What their lines say of payments and refunds is heard
+// outside of the matching's transaction, as the gateway's door takes none but its own: where there is any, the days are read again.
 func (r *Reconciler) matchAll(ctx context.Context, days []accountDay) error {
-	if err := r.settle(ctx, days); err != nil {
+	for _, d := range days {
+		if err := checkDate("date", d.Date); err != nil {
+			return err
+		}
+	}
+	said, err := r.match(ctx, days, false)
+	if err != nil || said == nil {
 		return err
 	}
-	return r.match(ctx, days)
+	if err := r.record(ctx, said); err != nil {
+		return err
+	}
+	_, err = r.match(ctx, days, true)
+	return err
 }
 
 // settle takes what the days' lines say of payments and refunds that have no success here through the gateway's door.
@@ -28,24 +39,24 @@ func (r *Reconciler) settle(ctx context.Context, days []accountDay) error {
 		if err := checkDate("date", d.Date); err != nil {
 			return err
 		}
-		lines, err := r.unpaid(ctx, d.AccountID, d.Date)
-		if err != nil {
+	}
+	said, err := r.unrecorded(ctx, days)
+	if err != nil || said == nil {
+		return err
+	}
+	return r.record(ctx, said)
+}
+
+func (r *Reconciler) record(ctx context.Context, said *unrecorded) error {
+	for _, l := range said.payments {
+		if _, err := r.gateway.Record(ctx, gateway.Word{AccountID: l.AccountID, Source: gateway.SourceSettlement, Notice: l.notice()}); err != nil {
 			return err
 		}
-		for _, l := range lines {
-			if _, err := r.gateway.Record(ctx, gateway.Word{AccountID: d.AccountID, Source: gateway.SourceSettlement, Notice: l.notice()}); err != nil {
-				return err
-			}
-		}
-		refunds, err := r.undone(ctx, d.AccountID, d.Date)
-		if err != nil {
+	}
+	for _, l := range said.refunds {
+		if _, err := r.gateway.RecordRefund(ctx, gateway.RefundWord{AccountID: l.AccountID, Reference: l.Reference, Source: gateway.SourceSettlement,
+			Notice: providers.RefundNotice{Outcome: providers.Succeeded, Transaction: l.Transaction, At: l.At, Code: "settled"}}); err != nil {
 			return err
-		}
-		for _, l := range refunds {
-			if _, err := r.gateway.RecordRefund(ctx, gateway.RefundWord{AccountID: d.AccountID, Reference: l.Reference, Source: gateway.SourceSettlement,
-				Notice: providers.RefundNotice{Outcome: providers.Succeeded, Transaction: l.Transaction, At: l.At, Code: "settled"}}); err != nil {
-				return err
-			}
 		}
 	}
 	return nil

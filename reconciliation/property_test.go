@@ -18,7 +18,7 @@ import (
 
 // What may befall a payment or refund on its way through the provider's files. Each says what must be named of it.
 var fates = []string{"plain", "plain", "plain", "lost", "altered", "doubled", "moved", "moved and altered", "again another day", "elsewhere", "elsewhere too",
-	"wrong fee", "twice", "reversed", "reversed and gone", "pending", "pending and silent", "failed", "mangled reference", "invented", "invented and doubled"}
+	"wrong fee", "twice", "reversed", "reversed and gone", "pending", "pending and silent", "failed", "mangled reference", "its transaction again", "invented", "invented and doubled"}
 
 // truth is one thing that happened, its lines in the files, and what the reconciliation must say of it.
 type truth struct {
@@ -147,6 +147,13 @@ func (w *mornings) happen(x truth) {
 		w.line(x.acc, x.day, row)
 		w.line(x.acc, x.day, second)
 		w.expect(x.acc, x.day, unknown, "line", x.ref, -g)
+	case "its transaction again": // on another day, under a reference of nothing: it speaks of the same, and is the same row to the provider
+		second, d := row, w.other(days, x.day)
+		second.ref += "M"
+		w.settles(x.acc, x.day, row)
+		w.line(x.acc, x.day, row)
+		w.line(x.acc, d, second)
+		w.expect(x.acc, d, "duplicate_line", "line", second.ref, -g)
 	case "reversed":
 		w.line(x.acc, x.day, row)
 		w.expect(x.acc, x.day, "reversal", "line", x.ref, -g)
@@ -239,7 +246,11 @@ func (w *mornings) csv(a, d int, rows []fileRow) string {
 }
 
 func (w *mornings) bring(ctx context.Context, a, d int, rows []fileRow, replaces string) (string, error) {
-	imp, err := w.m.r.Settlement(ctx, reconciliation.File{AccountID: w.acc(a), Date: dayName(d), By: "usr_1", Replaces: replaces, Body: strings.NewReader(w.csv(a, d, rows))})
+	r := w.m.r
+	if w.rt != nil && rapid.Bool().Draw(w.rt, "the long way") { // which way pairs are found must not be seen anywhere
+		r = r.TheLongWay()
+	}
+	imp, err := r.Settlement(ctx, reconciliation.File{AccountID: w.acc(a), Date: dayName(d), By: "usr_1", Replaces: replaces, Body: strings.NewReader(w.csv(a, d, rows))})
 	if err != nil {
 		return "", err
 	}
@@ -253,6 +264,15 @@ func (w *mornings) named(ctx context.Context) ([]string, error) {
 			|| CASE WHEN d.subject LIKE 'line:%' THEN l.reference ELSE coalesce(p.provider_reference, f.provider_reference) END || ' ' || d.effect
 		FROM discrepancies d LEFT JOIN settlement_lines l ON l.id = d.line_id LEFT JOIN payments p ON p.id = d.payment_id LEFT JOIN refunds f ON f.id = d.refund_id
 		WHERE d.status <> 'resolved' AND d.account_id LIKE $1`, fmt.Sprintf("acc\\_p%d\\_%%", w.run))
+	return got, err
+}
+
+// whole is every match there ever was, with its end, and every discrepancy there is.
+func (w *mornings) whole(ctx context.Context) ([]string, error) {
+	var got []string
+	err := w.m.db.SelectContext(ctx, &got, `SELECT 'match ' || m.id || ' ' || coalesce(m.payment_id, m.refund_id) || ' ' || m.line_id || ' ' || m.rule || ' ' || coalesce(m.ended_at::text, '') FROM matches m WHERE m.account_id LIKE $1
+		UNION ALL SELECT 'difference ' || d.id || ' ' || d.date || ' ' || d.kind || ' ' || d.subject || ' ' || d.status || ' ' || d.effect || ' ' || d.bank_effect || ' ' || d.healed FROM discrepancies d WHERE d.account_id LIKE $1
+		UNION ALL SELECT 'history ' || count(*) FROM discrepancy_history h JOIN discrepancies d ON d.id = h.discrepancy_id WHERE d.account_id LIKE $1 ORDER BY 1`, fmt.Sprintf("acc\\_p%d\\_%%", w.run))
 	return got, err
 }
 
@@ -335,6 +355,23 @@ func everyDifference(t *testing.T, worlds int) {
 			}
 			if d.Unexplained != 0 {
 				rt.Errorf("%s %s: difference %d, explained %d", w.acc(at[0]), dayName(at[1]), d.Difference, d.Explained)
+			}
+		}
+		for _, again := range []struct {
+			way string
+			r   *reconciliation.Reconciler
+		}{{"the long way", m.r.TheLongWay()}, {"the short way", m.r}} {
+			before, err := w.whole(ctx)
+			if err != nil {
+				rt.Fatal(err)
+			}
+			for _, at := range order {
+				if err := again.r.Match(ctx, w.acc(at[0]), dayName(at[1])); err != nil {
+					rt.Fatal(err)
+				}
+			}
+			if after, err := w.whole(ctx); err != nil || !slices.Equal(before, after) {
+				rt.Errorf("matched again %s, %v\n%s\nwas\n%s", again.way, err, strings.Join(after, "\n"), strings.Join(before, "\n"))
 			}
 		}
 		healed, kept := 0, 0

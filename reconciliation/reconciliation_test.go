@@ -233,7 +233,7 @@ func TestBadFilesLeaveNothing(t *testing.T) {
 		}
 	}
 	var n int
-	if err := m.db.GetContext(t.Context(), &n, `SELECT (SELECT count(*) FROM imports) + (SELECT count(*) FROM settlement_lines) + (SELECT count(*) FROM settlement_staging) + (SELECT count(*) FROM discrepancies)`); err != nil || n != 0 {
+	if err := m.db.GetContext(t.Context(), &n, `SELECT (SELECT count(*) FROM imports) + (SELECT count(*) FROM settlement_lines) + (SELECT count(*) FROM discrepancies)`); err != nil || n != 0 {
 		t.Errorf("%d rows left, %v", n, err)
 	}
 	if _, err := m.in([]byte(header + "TOTAL,0,0,0,0\n")); err != nil {

@@ -3,94 +3,16 @@ package reconciliation
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 
 	"feegate/gateway"
-	"feegate/gateway/vnd"
 )
-
-type stagedRow struct {
-	ImportID                         string
-	LineNo                           int64
-	Type                             string
-	Reference, Transaction, Original string
-	Amount, Fee                      vnd.Amount
-	Net                              vnd.Signed
-	At                               time.Time
-	OwnDate, RowStatus               string
-	Misdirected                      bool // paid into an account that is not the beneficiary
-	Success                          bool
-	Key                              string
-}
-
-// holdStaging gives the import a connection of its own that holds a lock on its id until release. Staged rows whose lock is
-// free belong to an import that died: they are swept out first.
-func (r *Reconciler) holdStaging(ctx context.Context, in *reading) (release func(), err error) {
-	if in.conn, err = r.db.Connx(ctx); err != nil {
-		return nil, fmt.Errorf("importing: %w", err)
-	}
-	_, err = in.conn.ExecContext(ctx, `WITH ids AS MATERIALIZED (SELECT DISTINCT import_id FROM settlement_staging),
-		dead AS MATERIALIZED (SELECT import_id FROM ids WHERE pg_try_advisory_xact_lock(hashtextextended('import:' || import_id, 0)))
-		DELETE FROM settlement_staging s USING dead WHERE s.import_id = dead.import_id`)
-	if err == nil {
-		_, err = in.conn.ExecContext(ctx, `SELECT pg_advisory_lock(hashtextextended('import:' || $1, 0))`, in.id)
-	}
-	if err != nil {
-		_ = in.conn.Close()
-		return nil, fmt.Errorf("importing: %w", err)
-	}
-	return func() {
-		// Whatever became of the import and its caller, its rows go and its lock is given back. Where even that fails the
-		// connection is dead, the lock with it, and the next import sweeps.
-		c := context.WithoutCancel(ctx)
-		_, _ = in.conn.ExecContext(c, `DELETE FROM settlement_staging WHERE import_id = $1`, in.id)
-		if _, err := in.conn.ExecContext(c, `SELECT pg_advisory_unlock(hashtextextended('import:' || $1, 0))`, in.id); err != nil {
-			_ = in.conn.Raw(func(any) error { return driver.ErrBadConn }) // never back into the pool with the lock
-		}
-		_ = in.conn.Close()
-	}, nil
-}
-
-// stage copies the rows read so far into the unlogged staging table: a short transaction, invisible to everybody.
-func (r *Reconciler) stage(ctx context.Context, in *reading) error {
-	if len(in.rows) == 0 || len(in.errs) > 0 {
-		in.rows = in.rows[:0]
-		return nil
-	}
-	tx, err := in.conn.BeginTxx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("staging: %w", err)
-	}
-	defer tx.Rollback() // after a commit it does nothing
-	stmt, err := tx.PrepareContext(ctx, `COPY settlement_staging (import_id, line_no, type, reference, transaction, original, amount, fee, net, at, own_date,
-		row_status, success, key, misdirected) FROM STDIN`)
-	if err != nil {
-		return fmt.Errorf("staging: %w", err)
-	}
-	for i := range in.rows {
-		s := &in.rows[i]
-		if _, err := stmt.ExecContext(ctx, s.ImportID, s.LineNo, s.Type, s.Reference, s.Transaction, s.Original, s.Amount, s.Fee, s.Net,
-			s.At.Format(time.RFC3339Nano), s.OwnDate, s.RowStatus, s.Success, s.Key, s.Misdirected); err != nil {
-			return fmt.Errorf("staging line %d: %w", s.LineNo, err)
-		}
-	}
-	if _, err := stmt.ExecContext(ctx); err != nil {
-		return fmt.Errorf("staging: %w", err)
-	}
-	if err := errors.Join(stmt.Close(), tx.Commit()); err != nil {
-		return fmt.Errorf("staging: %w", err)
-	}
-	in.rows = in.rows[:0]
-	return nil
-}
 
 // alone makes imports and matchings follow each other. One lock for all: a line may speak of another account's payment, so
 // that two accounts' mornings can meet. No order, callback or look-up ever takes it. What is done under it may take its time;
@@ -109,9 +31,6 @@ func frozen(ctx context.Context, x sqlx.QueryerContext, accountID, date string) 
 	err := x.QueryRowxContext(ctx, `SELECT EXISTS (SELECT FROM days WHERE account_id = $1 AND date = $2 AND status IN ('closed', 'signed'))`, accountID, date).Scan(&is)
 	return is, err
 }
-
-const staged = `WITH s AS (SELECT *, row_number() OVER (PARTITION BY key ORDER BY line_no)::int AS occurrence
-	FROM settlement_staging WHERE import_id = $1) `
 
 // makeVisible turns the staged rows into lines, in one transaction; a dry run is rolled back at the end of it.
 func (r *Reconciler) makeVisible(ctx context.Context, in *reading) (*Import, error) {
@@ -137,13 +56,14 @@ func (r *Reconciler) makeVisible(ctx context.Context, in *reading) (*Import, err
 			return nil, err
 		}
 	}
-	if err := conflicts(ctx, tx, in); err != nil {
-		return nil, err
-	}
 	if err := doubled(ctx, tx, in); err != nil {
 		return nil, err
 	}
-	if err := insertImport(ctx, tx, in); err != nil {
+	earlier, err := conflicts(ctx, tx, in)
+	if err != nil {
+		return nil, err
+	}
+	if err := insertImport(ctx, tx, in, earlier); err != nil {
 		return nil, err
 	}
 	if in.f.DryRun {
@@ -156,37 +76,43 @@ func (r *Reconciler) makeVisible(ctx context.Context, in *reading) (*Import, err
 	return in.imp, nil
 }
 
-func insertImport(ctx context.Context, tx *sqlx.Tx, in *reading) error {
+// insertImport adds the import, those of its lines that no earlier file of the day has, and what they move.
+func insertImport(ctx context.Context, tx *sqlx.Tx, in *reading, earlier bool) error {
 	i := in.imp
 	findings, err := json.Marshal(i.Findings)
 	if err != nil {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, `INSERT INTO imports (id, kind, account_id, date, status, file_name, sha256, lines, amount, fee, net, findings, replaces, imported_by, recorded_at)
-		VALUES ($1, 'settlement', $2, $3, 'visible', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
-		i.ID, i.AccountID, i.Date, i.FileName, i.SHA256, i.Lines, i.Amount, i.Fee, i.Net, findings, i.Replaces, i.ImportedBy, i.RecordedAt); err != nil {
+	i.Added = i.Lines
+	if earlier {
+		if err := tx.GetContext(ctx, &i.Added, `WITH gone AS (DELETE FROM staged_lines s USING settlement_lines l WHERE l.account_id = $1 AND l.date = $2 AND l.key = s.key
+			AND l.occurrence = s.occurrence AND l.superseded_at IS NULL RETURNING s.line_no) SELECT $3 - count(*) FROM gone`, i.AccountID, i.Date, i.Lines); err != nil {
+			return fmt.Errorf("finding the new lines: %w", err)
+		}
+	}
+	if _, err := tx.ExecContext(ctx, `INSERT INTO imports (id, kind, account_id, date, status, file_name, sha256, lines, added, amount, fee, net, findings, replaces, imported_by, recorded_at)
+		VALUES ($1, 'settlement', $2, $3, 'visible', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+		i.ID, i.AccountID, i.Date, i.FileName, i.SHA256, i.Lines, i.Added, i.Amount, i.Fee, i.Net, findings, i.Replaces, i.ImportedBy, i.RecordedAt); err != nil {
 		return fmt.Errorf("importing: %w", err)
-	}
-	added, err := tx.ExecContext(ctx, staged+`INSERT INTO settlement_lines (import_id, account_id, date, line_no, type, reference, transaction, original,
-			amount, fee, net, at, own_date, row_status, success, misdirected, key, occurrence)
-		SELECT import_id, $2, $3, line_no, type, reference, transaction, original, amount, fee, net, at, own_date, row_status, success, misdirected, key, occurrence
-		FROM s WHERE NOT EXISTS (SELECT FROM settlement_lines l WHERE l.account_id = $2 AND l.date = $3 AND l.key = s.key
-			AND l.occurrence = s.occurrence AND l.superseded_at IS NULL) ORDER BY line_no`, i.ID, i.AccountID, i.Date)
-	if err != nil {
-		return fmt.Errorf("importing the lines: %w", err)
-	}
-	if i.Added, err = added.RowsAffected(); err != nil {
-		return fmt.Errorf("importing the lines: %w", err)
 	}
 	if _, err := tx.ExecContext(ctx, settlementMoves, i.ID, i.AccountID, i.Date, i.RecordedAt); err != nil {
 		return fmt.Errorf("posting the settlement: %w", err)
 	}
+	if in.f.DryRun { // all has been said
+		return nil
+	}
+	if _, err := tx.ExecContext(ctx, `INSERT INTO settlement_lines (import_id, account_id, date, line_no, type, reference, transaction, original,
+			amount, fee, net, at, own_date, row_status, success, misdirected, told_apart, key, occurrence)
+		SELECT $1, $2, $3, line_no, type, reference, transaction, original, amount, fee, net, at, own_date, row_status, success, misdirected, told_apart AND NOT $4, key, occurrence
+		FROM staged_lines`, i.ID, i.AccountID, i.Date, earlier); err != nil {
+		return fmt.Errorf("importing the lines: %w", err)
+	}
 	return nil
 }
 
-// What a settlement moves, for the lines this import added: clearing → receivable (the other way where the net is negative)
+// What a settlement moves, for the lines this import adds: clearing → receivable (the other way where the net is negative)
 // and clearing → fee.
-const settlementMoves = `WITH t AS (SELECT coalesce(sum(net), 0)::bigint AS net, coalesce(sum(fee), 0)::bigint AS fee FROM settlement_lines WHERE import_id = $1 AND success)
+const settlementMoves = `WITH t AS (SELECT coalesce(sum(net), 0)::bigint AS net, coalesce(sum(fee), 0)::bigint AS fee FROM staged_lines WHERE success)
 	INSERT INTO moves (cause_type, cause_id, leg, from_account, to_account, amount, account_id, effective_at, recorded_at)
 	SELECT 'settlement', $1, leg, f, t, amount, $2, $3::date::timestamp AT TIME ZONE 'Asia/Ho_Chi_Minh', $4 FROM (
 		SELECT 'net' AS leg, CASE WHEN net > 0 THEN 'clearing:' ELSE 'receivable:' END || $2 AS f, CASE WHEN net > 0 THEN 'receivable:' ELSE 'clearing:' END || $2 AS t, abs(net) AS amount FROM t
@@ -208,16 +134,17 @@ func (r *Reconciler) supersede(ctx context.Context, tx *sqlx.Tx, in *reading) er
 	case at > 0:
 		return &gateway.Problem{Name: ProblemConflict, Detail: "the day's newest import is " + ids[0] + ": replace that one"}
 	}
+	const ofDay = `l.account_id = $3 AND l.date = $4`
 	now, gone := in.imp.RecordedAt, pq.Array(ids)
 	for _, step := range []struct {
 		what, sql string
 		args      []any
 	}{
-		{"ending the matches", `INSERT INTO unmatches (match_id, reason, actor, recorded_at) SELECT m.id, 'superseded', $3, $2 FROM settlement_lines l
-			JOIN matches m ON m.line_id = l.id AND m.ended_at IS NULL WHERE l.import_id = ANY ($1) AND l.superseded_at IS NULL`, []any{gone, now, in.f.By}},
+		{"ending the matches", `INSERT INTO unmatches (match_id, reason, actor, recorded_at) SELECT m.id, 'superseded', $5, $2 FROM settlement_lines l
+			JOIN matches m ON m.line_id = l.id AND m.ended_at IS NULL WHERE ` + ofDay + ` AND l.import_id = ANY ($1) AND l.superseded_at IS NULL`, []any{gone, now, in.f.AccountID, in.f.Date, in.f.By}},
 		{"ending the matches", `UPDATE matches m SET ended_at = $2 FROM settlement_lines l WHERE m.line_id = l.id AND m.ended_at IS NULL
-			AND l.import_id = ANY ($1) AND l.superseded_at IS NULL`, []any{gone, now}},
-		{"superseding the lines", `UPDATE settlement_lines SET superseded_at = $2 WHERE import_id = ANY ($1) AND superseded_at IS NULL`, []any{gone, now}},
+			AND ` + ofDay + ` AND l.import_id = ANY ($1) AND l.superseded_at IS NULL`, []any{gone, now, in.f.AccountID, in.f.Date}},
+		{"superseding the lines", `UPDATE settlement_lines l SET superseded_at = $2 WHERE ` + ofDay + ` AND import_id = ANY ($1) AND superseded_at IS NULL`, []any{gone, now, in.f.AccountID, in.f.Date}},
 		{"superseding the import", `UPDATE imports SET status = 'superseded', superseded_at = $2 WHERE id = ANY ($1) AND status = 'visible'`, []any{gone, now}},
 		{"taking its moves back", `INSERT INTO moves (cause_type, cause_id, leg, from_account, to_account, amount, account_id, effective_at, recorded_at)
 			SELECT 'settlement_superseded', cause_id, leg, to_account, from_account, amount, account_id, effective_at, $2 FROM moves
@@ -230,29 +157,36 @@ func (r *Reconciler) supersede(ctx context.Context, tx *sqlx.Tx, in *reading) er
 	return nil
 }
 
-// conflicts refuses a file that changes or lacks lines of the day's files so far.
-func conflicts(ctx context.Context, tx *sqlx.Tx, in *reading) error {
+// conflicts refuses a file that changes or lacks lines of the day's files so far, and says whether there are any.
+func conflicts(ctx context.Context, tx *sqlx.Tx, in *reading) (earlier bool, err error) {
+	if err := tx.GetContext(ctx, &earlier, `SELECT EXISTS (SELECT FROM settlement_lines WHERE account_id = $1 AND date = $2 AND superseded_at IS NULL)`,
+		in.f.AccountID, in.f.Date); err != nil || !earlier {
+		return false, err
+	}
+	if _, err := tx.ExecContext(ctx, `ANALYZE staged_lines`); err != nil {
+		return false, fmt.Errorf("comparing with the day's earlier files: %w", err)
+	}
 	var found []struct {
 		ImportID string `db:"import_id"`
 		Key      string `db:"key"`
 		Gone     bool   `db:"gone"`
 		Count    int    `db:"count"`
 	}
-	if err := tx.SelectContext(ctx, &found, staged+`SELECT l.import_id, l.reference || ' ' || l.transaction AS key, s.key IS NULL AS gone, count(*) OVER () AS count
-		FROM settlement_lines l LEFT JOIN s USING (key, occurrence)
-		WHERE l.account_id = $2 AND l.date = $3 AND l.superseded_at IS NULL AND (s.key IS NULL
+	if err := tx.SelectContext(ctx, &found, `SELECT l.import_id, l.reference || ' ' || l.transaction AS key, s.key IS NULL AS gone, count(*) OVER () AS count
+		FROM settlement_lines l LEFT JOIN staged_lines s USING (key, occurrence)
+		WHERE l.account_id = $1 AND l.date = $2 AND l.superseded_at IS NULL AND (s.key IS NULL
 		OR (l.type, l.amount, l.fee, l.net, l.success, l.misdirected, l.row_status, l.reference, l.transaction, l.original, l.at, l.own_date)
 		IS DISTINCT FROM (s.type, s.amount, s.fee, s.net, s.success, s.misdirected, s.row_status, s.reference, s.transaction, s.original, s.at, s.own_date))
-		ORDER BY l.line_no LIMIT 100`, in.id, in.f.AccountID, in.f.Date); err != nil {
-		return fmt.Errorf("comparing with the day's earlier files: %w", err)
+		ORDER BY l.line_no LIMIT 100`, in.f.AccountID, in.f.Date); err != nil {
+		return false, fmt.Errorf("comparing with the day's earlier files: %w", err)
 	}
 	if len(found) == 0 {
-		return nil
+		return true, nil
 	}
 	var newest string
 	if err := tx.GetContext(ctx, &newest, `SELECT id FROM imports WHERE account_id = $1 AND date = $2 AND kind = 'settlement' AND status = 'visible'
 		ORDER BY recorded_at DESC, id DESC LIMIT 1`, in.f.AccountID, in.f.Date); err != nil {
-		return fmt.Errorf("comparing with the day's earlier files: %w", err)
+		return false, fmt.Errorf("comparing with the day's earlier files: %w", err)
 	}
 	p := &gateway.Problem{Name: ProblemConflict, Detail: fmt.Sprintf("%d rows of the day's earlier files are changed or missing in this one; to put it in their place say replaces=%s", found[0].Count, newest)}
 	for _, f := range found {
@@ -262,15 +196,23 @@ func conflicts(ctx context.Context, tx *sqlx.Tx, in *reading) error {
 		}
 		p.Fields = append(p.Fields, gateway.FieldError{Field: "file", Detail: "row " + f.Key + " of " + f.ImportID + " " + detail})
 	}
-	return p
+	return false, p
 }
 
-// doubled finds the rows that stand in the file more than once.
+// doubled numbers the rows that stand in the file more than once, and names them. Which keys may have come again, hashes
+// told while the file was read; only of very many all keys are looked at.
 func doubled(ctx context.Context, tx *sqlx.Tx, in *reading) error {
+	if len(in.again) == 0 {
+		return nil
+	}
 	var again []int
-	if err := tx.SelectContext(ctx, &again, staged+`SELECT line_no FROM s WHERE occurrence > 1 ORDER BY line_no LIMIT $2`, in.id, MaxFindings); err != nil {
+	if err := tx.SelectContext(ctx, &again, `UPDATE staged_lines s SET occurrence = o.n FROM (
+			SELECT line_no, row_number() OVER (PARTITION BY key ORDER BY line_no) AS n FROM staged_lines WHERE $2 OR key = ANY ($1)) o
+		WHERE o.line_no = s.line_no AND o.n > 1 RETURNING s.line_no`, pq.Array(in.again), len(in.again) >= maxAgain); err != nil {
 		return fmt.Errorf("looking for doubled rows: %w", err)
 	}
+	slices.Sort(again)
+	again = again[:min(len(again), MaxFindings)]
 	for _, line := range again {
 		in.finding(line, "duplicate_line", "the same row stands in this file before")
 	}
@@ -308,7 +250,7 @@ func oneImport(ctx context.Context, x sqlx.QueryerContext, where string, args ..
 
 func readImports(ctx context.Context, x sqlx.QueryerContext, where string, args ...any) ([]Import, error) {
 	rows, err := x.QueryxContext(ctx, `SELECT i.id, i.account_id, i.date::text, i.status, i.file_name, i.sha256, i.lines,
-			(SELECT count(*) FROM settlement_lines l WHERE l.import_id = i.id), i.amount, i.fee, i.net, i.findings, i.replaces, i.imported_by, i.recorded_at, i.superseded_at
+			i.added, i.amount, i.fee, i.net, i.findings, i.replaces, i.imported_by, i.recorded_at, i.superseded_at
 		FROM imports i JOIN merchant_accounts a ON a.id = i.account_id WHERE i.kind = 'settlement' AND `+where, args...)
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package reconciliation
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -35,13 +36,14 @@ const gross = `(CASE l.type WHEN 'payment' THEN l.amount ELSE -l.amount END)::bi
 // The working set of a matching, in tables of its transaction alone, so that every statement joins small, counted sets:
 // the days it is about; their lines; the payments and refunds of these days or that the lines speak of or were paired with;
 // and every line, of whatever day and account, that speaks of one of those, the first of each being the one that settles it.
+// What pairs beyond doubt is kept out of it (store_pairs.go): it is nearly all of a day, and nothing is to be said of it.
 // Their indexes keep a statement whose plan was made on old statistics from going through a table for each row of another.
 const workingSet = `
-CREATE TEMP TABLE day_scope (account_id text, date date) ON COMMIT DROP;
+CREATE TEMP TABLE day_scope (account_id text, date date, fresh boolean) ON COMMIT DROP;
 CREATE TEMP TABLE day_lines (id bigint, account_id text, date date, own_date date, type text, key text, occurrence int, amount bigint, fee bigint,
-	net bigint, gross bigint, live boolean, misdirected boolean, item_id text) ON COMMIT DROP;
+	net bigint, gross bigint, live boolean, misdirected boolean, item_id text, transaction text) ON COMMIT DROP;
 CREATE TEMP TABLE day_items (id text, type text, account_id text, provider text, reference text, transaction text, status text, done boolean, gross bigint, day date,
-	by_line boolean) ON COMMIT DROP;
+	by_line boolean, fresh boolean) ON COMMIT DROP;
 CREATE TEMP TABLE day_ties (line_id bigint, account_id text, date date, key text, gross bigint, frozen boolean, item_id text, rule text, rank int) ON COMMIT DROP;
 CREATE TEMP TABLE day_wanted (line_id bigint, item_id text, rule text, type text, account_id text) ON COMMIT DROP;
 CREATE TEMP TABLE day_found (account_id text, date date, kind text, subject text, amount bigint, effect bigint, bank_effect bigint, type text, item_id text, line_id bigint,
@@ -52,28 +54,40 @@ CREATE INDEX ON day_ties (item_id);
 CREATE INDEX ON day_wanted (line_id);
 CREATE INDEX ON day_found (account_id, date, kind, subject)`
 
-const fillLines = `INSERT INTO day_lines SELECT l.id, l.account_id, l.date, l.own_date, l.type, l.key, l.occurrence, l.amount, l.fee, l.net, ` + gross + `,
-	l.success AND l.superseded_at IS NULL, l.misdirected, ` + speaksOf + ` FROM day_scope s JOIN settlement_lines l USING (account_id, date)`
+// A line that was replaced matters for what it spoke of, unless that pairs beyond doubt now.
+const fillLines = `WITH past AS (SELECT l.id, p.id AS item_id FROM day_scope s JOIN settlement_lines l USING (account_id, date)
+		JOIN payments p ON p.account_id = l.account_id AND p.provider_reference = l.reference JOIN day_pairs c ON c.item_id = p.id AND c.clean
+		WHERE s.fresh AND l.superseded_at IS NOT NULL AND l.type = 'payment'),
+	gone AS (SELECT id FROM past EXCEPT SELECT past.id FROM past JOIN matches m ON m.line_id = past.id AND m.ended_at IS NOT NULL AND m.payment_id IS DISTINCT FROM past.item_id),
+	ids AS (SELECT line_id AS id FROM day_pairs WHERE NOT clean AND line_id IS NOT NULL
+		UNION SELECT l.id FROM day_scope s JOIN settlement_lines l USING (account_id, date) WHERE s.fresh AND l.superseded_at IS NOT NULL AND l.id NOT IN (SELECT id FROM gone))
+	INSERT INTO day_lines SELECT l.id, l.account_id, l.date, l.own_date, l.type, l.key, l.occurrence, l.amount, l.fee, l.net, ` + gross + `,
+	l.success AND l.superseded_at IS NULL, l.misdirected, ` + speaksOf + `, l.transaction FROM ids JOIN settlement_lines l USING (id)`
 
 const fillItems = `WITH ids AS (SELECT item_id AS id FROM day_lines WHERE item_id IS NOT NULL
-		UNION SELECT coalesce(m.payment_id, m.refund_id) FROM day_lines l JOIN matches m ON m.line_id = l.id
-		UNION SELECT p.id FROM day_scope s JOIN payments p ON p.account_id = s.account_id AND p.status IN ('succeeded', 'reversed') AND business_day(p.paid_at) = s.date
-		UNION SELECT a.item_id FROM day_scope s JOIN day_adjustments a USING (account_id, date)
-		UNION SELECT f.id FROM day_scope s JOIN refunds f ON f.account_id = s.account_id AND f.status = 'succeeded' AND business_day(f.effective_at) = s.date)
+		UNION SELECT coalesce(m.payment_id, m.refund_id) FROM day_lines l JOIN matches m ON m.line_id = l.id AND m.ended_at IS NULL
+		UNION SELECT coalesce(m.payment_id, m.refund_id) FROM day_lines l JOIN matches m ON m.line_id = l.id AND m.ended_at IS NOT NULL
+		UNION SELECT item_id FROM day_pairs WHERE NOT clean AND item_id IS NOT NULL
+		UNION SELECT a.item_id FROM day_scope s JOIN day_adjustments a USING (account_id, date) WHERE s.fresh
+		UNION SELECT f.id FROM day_scope s JOIN refunds f ON f.account_id = s.account_id AND f.status = 'succeeded' AND business_day(f.effective_at) = s.date WHERE s.fresh),
+	fresh AS (SELECT id FROM ids EXCEPT SELECT id FROM day_items)
 	INSERT INTO day_items SELECT p.id, 'payment', p.account_id, p.provider, p.provider_reference, p.provider_transaction, p.status, p.status = 'succeeded',
 		CASE p.status WHEN 'succeeded' THEN p.received_amount ELSE 0 END, business_day(p.paid_at),
-		coalesce((SELECT true FROM history h WHERE h.object_id = p.id AND h.to_status = 'succeeded' AND h.source = 'settlement' LIMIT 1), false) FROM ids JOIN payments p USING (id)
+		coalesce((SELECT true FROM history h WHERE h.object_id = p.id AND h.to_status = 'succeeded' AND h.source = 'settlement' LIMIT 1), false), true FROM fresh JOIN payments p USING (id)
 	UNION ALL SELECT f.id, 'refund', f.account_id, a.provider, f.provider_reference, f.provider_transaction, f.status, f.status = 'succeeded',
-		CASE f.status WHEN 'succeeded' THEN -f.amount ELSE 0 END, business_day(f.effective_at), false FROM ids JOIN refunds f USING (id) JOIN merchant_accounts a ON a.id = f.account_id`
+		CASE f.status WHEN 'succeeded' THEN -f.amount ELSE 0 END, business_day(f.effective_at), false, true FROM fresh JOIN refunds f USING (id) JOIN merchant_accounts a ON a.id = f.account_id`
 
 // The order among the lines that speak of one thing is by what they say, never by when they came: so is the answer.
-const fillTies = `WITH c AS (
+// Whom a line speaks of is asked of those alone that have an item's reference or transaction: the planner would ask all of a table.
+const fillTies = `WITH near AS MATERIALIZED (
 		SELECT l.id, i.id AS item_id, 'reference' AS rule FROM day_items i JOIN settlement_lines l ON l.reference = i.reference AND l.type = i.type
-			JOIN merchant_accounts a ON a.id = l.account_id AND a.provider = i.provider WHERE l.superseded_at IS NULL AND l.success AND ` + speaksOf + ` = i.id
+			JOIN merchant_accounts a ON a.id = l.account_id AND a.provider = i.provider WHERE i.fresh AND l.superseded_at IS NULL AND l.success
 		UNION ALL SELECT l.id, i.id, 'transaction' FROM day_items i JOIN settlement_lines l ON l.account_id = i.account_id AND l.transaction = i.transaction AND l.type = i.type
-			WHERE l.superseded_at IS NULL AND l.success AND i.transaction <> '' AND l.reference <> i.reference AND ` + speaksOf + ` = i.id
+			WHERE i.fresh AND l.superseded_at IS NULL AND l.success AND i.transaction <> '' AND l.reference <> i.reference),
+	spoken AS MATERIALIZED (SELECT l.id, ` + speaksOf + ` AS item_id FROM (SELECT DISTINCT id FROM near) n JOIN settlement_lines l USING (id)),
+	c AS (SELECT near.* FROM near JOIN spoken USING (id, item_id)
 		UNION ALL SELECT l.id, i.id, 'person' FROM day_items i JOIN matches m ON i.id = coalesce(m.payment_id, m.refund_id) AND m.ended_at IS NULL AND m.rule = 'person'
-			JOIN settlement_lines l ON l.id = m.line_id AND l.superseded_at IS NULL AND l.success),
+			JOIN settlement_lines l ON l.id = m.line_id AND l.superseded_at IS NULL AND l.success WHERE i.fresh),
 	one AS (SELECT DISTINCT ON (id) * FROM c ORDER BY id, rule),
 	f AS (SELECT l.id AS line_id, l.account_id, l.date, l.key, ` + gross + ` AS gross, d.date IS NOT NULL AS frozen, i.id AS item_id, c.rule,
 		l.occurrence, l.own_date, l.transaction <> i.transaction AS foreign_txn, i.account_id AS ours, i.gross AS owed, i.day
@@ -83,12 +97,19 @@ const fillTies = `WITH c AS (
 		ORDER BY f.rule = 'person' DESC, (f.frozen AND m.id IS NOT NULL) DESC, f.account_id <> f.ours, f.foreign_txn, f.gross <> f.owed, f.date <> coalesce(f.day, f.own_date), f.date, f.occurrence, f.key COLLATE "C", f.account_id)
 	FROM f LEFT JOIN matches m ON m.line_id = f.line_id AND m.ended_at IS NULL AND coalesce(m.payment_id, m.refund_id) = f.item_id`
 
-// load fills the working set with the days given.
+// load adds days to the working set.
 func (r *Reconciler) load(ctx context.Context, tx *sqlx.Tx, days []accountDay) error {
 	ids, dates := columns(days)
-	if _, err := tx.ExecContext(ctx, `WITH a AS (DELETE FROM day_lines), b AS (DELETE FROM day_items), c AS (DELETE FROM day_ties), d AS (DELETE FROM day_scope)
-		INSERT INTO day_scope SELECT * FROM unnest($1::text[], $2::date[])`, ids, dates); err != nil {
+	for _, step := range []string{`UPDATE day_scope SET fresh = false`, `UPDATE day_items SET fresh = false`} {
+		if _, err := tx.ExecContext(ctx, step); err != nil {
+			return fmt.Errorf("loading %d days: %w", len(days), err)
+		}
+	}
+	if _, err := tx.ExecContext(ctx, `INSERT INTO day_scope SELECT *, true FROM unnest($1::text[], $2::date[])`, ids, dates); err != nil {
 		return fmt.Errorf("loading %d days: %w", len(days), err)
+	}
+	if err := r.pairUp(ctx, tx, days); err != nil {
+		return err
 	}
 	for _, step := range []string{`ANALYZE day_scope`, fillLines, `ANALYZE day_lines`, fillItems, statedOnly, atHome, `ANALYZE day_items`, fillTies, `ANALYZE day_ties`} {
 		var args []any
@@ -143,7 +164,7 @@ func pair(ctx context.Context, tx *sqlx.Tx, now time.Time) error {
 		SELECT CASE type WHEN 'payment' THEN item_id END, CASE type WHEN 'refund' THEN item_id END, line_id, account_id, rule, $1 FROM day_wanted ORDER BY line_id`, now); err != nil {
 		return fmt.Errorf("matching: %w", err)
 	}
-	return nil
+	return insertPairs(ctx, tx, now)
 }
 
 // accountDay is one day of one account.
@@ -159,55 +180,111 @@ func columns(days []accountDay) (ids, dates pq.StringArray) {
 	return ids, dates
 }
 
-// match pairs some days and names what is left, on them and on the days that they touch.
-func (r *Reconciler) match(ctx context.Context, days []accountDay) error {
+// match pairs some days and names what is left, on them and on the days that they touch. Where lines settle what is not paid or
+// done here, it gives these instead and changes nothing, unless all has been heard.
+func (r *Reconciler) match(ctx context.Context, days []accountDay, heard bool) (*unrecorded, error) {
 	tx, err := r.db.BeginTxx(ctx, nil)
 	if err != nil {
-		return fmt.Errorf("matching: %w", err)
+		return nil, fmt.Errorf("matching: %w", err)
 	}
 	defer tx.Rollback() // after a commit it does nothing
 	if err := alone(ctx, tx); err != nil {
-		return fmt.Errorf("matching: %w", err)
+		return nil, fmt.Errorf("matching: %w", err)
 	}
-	if err := r.matchIn(ctx, tx, days); err != nil {
-		return err
+	own, err := r.begin(ctx, tx, days)
+	if err != nil {
+		return nil, err
+	}
+	if !heard && len(own) > 0 {
+		if said, err := unrecordedOf(ctx, tx, days); err != nil || said != nil {
+			return said, err
+		}
+	}
+	if err := r.finish(ctx, tx, own); err != nil {
+		return nil, err
 	}
 	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("matching: %w", err)
+		return nil, fmt.Errorf("matching: %w", err)
 	}
-	return nil
+	return nil, nil
 }
 
+// unrecorded is what the days' lines say of payments and refunds that are not paid or done here; nil: nothing.
+func (r *Reconciler) unrecorded(ctx context.Context, days []accountDay) (*unrecorded, error) {
+	tx, err := r.db.BeginTxx(ctx, nil)
+	if err != nil {
+		return nil, fmt.Errorf("matching: %w", err)
+	}
+	defer tx.Rollback() // always: nothing is kept
+	if err := alone(ctx, tx); err != nil {
+		return nil, fmt.Errorf("matching: %w", err)
+	}
+	own, err := open(ctx, tx, days)
+	if err != nil || len(own) == 0 {
+		return nil, err
+	}
+	if err := r.loadFirst(ctx, tx, own); err != nil {
+		return nil, err
+	}
+	return unrecordedOf(ctx, tx, own)
+}
+
+// matchIn is match within a transaction that is alone already.
 func (r *Reconciler) matchIn(ctx context.Context, tx *sqlx.Tx, asked []accountDay) error {
-	asked, err := adjust(ctx, tx, asked, r.now())
+	own, err := r.begin(ctx, tx, asked)
 	if err != nil {
 		return err
+	}
+	return r.finish(ctx, tx, own)
+}
+
+// begin adjusts for closed days and loads those that are open; none: there is nothing to match.
+func (r *Reconciler) begin(ctx context.Context, tx *sqlx.Tx, asked []accountDay) ([]accountDay, error) {
+	asked, err := adjust(ctx, tx, asked, r.now())
+	if err != nil {
+		return nil, err
 	}
 	// Before anything is read: what happens from here on marks the day anew.
 	ids, dates := columns(asked)
 	if _, err := tx.ExecContext(ctx, `DELETE FROM days_to_match m USING unnest($1::text[], $2::date[]) AS s (account_id, date) WHERE m.account_id = s.account_id AND m.date = s.date`, ids, dates); err != nil {
-		return fmt.Errorf("matching: %w", err)
+		return nil, fmt.Errorf("matching: %w", err)
 	}
+	own, err := open(ctx, tx, asked)
+	if err != nil || len(own) == 0 {
+		return nil, err
+	}
+	return own, r.loadFirst(ctx, tx, own)
+}
+
+// open leaves the days that are neither closed nor signed.
+func open(ctx context.Context, tx *sqlx.Tx, asked []accountDay) ([]accountDay, error) {
 	var own []accountDay
 	for _, d := range asked {
 		closed, err := frozen(ctx, tx, d.AccountID, d.Date)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if !closed {
+		if !closed && !slices.Contains(own, d) {
 			own = append(own, d)
 		}
 	}
+	return own, nil
+}
+
+// loadFirst makes the working set and loads the days.
+func (r *Reconciler) loadFirst(ctx context.Context, tx *sqlx.Tx, own []accountDay) error {
+	if _, err := tx.ExecContext(ctx, workingSet); err != nil {
+		return fmt.Errorf("matching: %w", err)
+	}
+	return r.load(ctx, tx, own)
+}
+
+// finish pairs the loaded days and names what is left.
+func (r *Reconciler) finish(ctx context.Context, tx *sqlx.Tx, own []accountDay) error {
 	if len(own) == 0 {
 		return nil
 	}
 	now := r.now()
-	if _, err := tx.ExecContext(ctx, workingSet); err != nil {
-		return fmt.Errorf("matching: %w", err)
-	}
-	if err := r.load(ctx, tx, own); err != nil {
-		return err
-	}
 	if err := pair(ctx, tx, now); err != nil {
 		return err
 	}
@@ -218,17 +295,18 @@ func (r *Reconciler) matchIn(ctx context.Context, tx *sqlx.Tx, asked []accountDa
 	if err != nil {
 		return err
 	}
-	ids, dates = columns(paid)
-	var days []accountDay
-	if err := tx.SelectContext(ctx, &days, `SELECT account_id, date::text FROM (SELECT account_id, date FROM day_scope
-			UNION SELECT account_id, day FROM day_items WHERE day IS NOT NULL UNION SELECT account_id, date FROM day_ties
-			UNION SELECT m.account_id, m.date FROM day_lines l JOIN settlement_lines m ON m.account_id = l.account_id AND m.key = l.key AND m.superseded_at IS NULL
+	ids, dates := columns(paid)
+	var touched []accountDay
+	if err := tx.SelectContext(ctx, &touched, `SELECT account_id, date::text FROM (SELECT account_id, day AS date FROM day_items WHERE day IS NOT NULL UNION SELECT account_id, date FROM day_ties
+			UNION SELECT m.account_id, m.date FROM (SELECT DISTINCT account_id, transaction, key FROM day_lines) l
+				JOIN settlement_lines m USING (account_id, transaction, key) WHERE m.superseded_at IS NULL
 			UNION SELECT * FROM unnest($1::text[], $2::date[])) t
-		WHERE NOT EXISTS (SELECT FROM days d WHERE d.account_id = t.account_id AND d.date = t.date AND d.status IN ('closed', 'signed'))`, ids, dates); err != nil {
+		WHERE NOT EXISTS (SELECT FROM day_scope s WHERE s.account_id = t.account_id AND s.date = t.date)
+		AND NOT EXISTS (SELECT FROM days d WHERE d.account_id = t.account_id AND d.date = t.date AND d.status IN ('closed', 'signed'))`, ids, dates); err != nil {
 		return fmt.Errorf("finding the days it touches: %w", err)
 	}
-	if len(days) > len(own) {
-		if err := r.load(ctx, tx, days); err != nil {
+	if len(touched) > 0 {
+		if err := r.load(ctx, tx, touched); err != nil {
 			return err
 		}
 	}
@@ -246,40 +324,38 @@ func (r *Reconciler) matchIn(ctx context.Context, tx *sqlx.Tx, asked []accountDa
 	return nil
 }
 
-// unpaid gives the day's lines that settle payments which are not recorded as paid here, one for each payment.
-func (r *Reconciler) unpaid(ctx context.Context, accountID, date string) ([]unpaidLine, error) {
-	var out []unpaidLine
-	if closed, err := frozen(ctx, r.db, accountID, date); err != nil || closed {
-		return nil, err
-	}
-	err := r.db.SelectContext(ctx, &out, `SELECT DISTINCT ON (p.id) p.provider_reference AS reference, l.transaction, l.amount, l.at FROM settlement_lines l
-		JOIN payments p ON p.account_id = l.account_id AND p.id = `+speaksOf+`
-		WHERE l.account_id = $1 AND l.date = $2 AND l.superseded_at IS NULL AND l.success AND l.type = 'payment'
-		AND p.status IN ('created', 'pending', 'failed', 'expired') ORDER BY p.id, l.transaction <> p.provider_transaction, l.date <> l.own_date, l.occurrence, l.key COLLATE "C"`, accountID, date)
-	if err != nil {
+// unrecorded is what lines say of payments and refunds that are not paid or done here.
+type unrecorded struct{ payments, refunds []unpaidLine }
+
+// unrecordedOf gives the loaded days' lines that settle payments which are not recorded as paid here, and refunds which were sent and
+// have not succeeded here, one for each. A refund's amount must be the line's: another stays a difference with a name.
+func unrecordedOf(ctx context.Context, tx *sqlx.Tx, own []accountDay) (*unrecorded, error) {
+	ids, dates := columns(own)
+	var u unrecorded
+	if err := tx.SelectContext(ctx, &u.payments, `SELECT account_id, reference, transaction, amount, at FROM (
+			SELECT DISTINCT ON (p.id) o.n, l.account_id, p.provider_reference AS reference, l.transaction, l.amount, l.at, l.id FROM day_lines d
+			JOIN unnest($1::text[], $2::date[]) WITH ORDINALITY o (account_id, date, n) ON o.account_id = d.account_id AND o.date = d.date
+			JOIN settlement_lines l ON l.id = d.id JOIN payments p ON p.account_id = d.account_id AND p.id = d.item_id
+			WHERE d.live AND d.type = 'payment' AND p.status IN ('created', 'pending', 'failed', 'expired')
+			ORDER BY p.id, o.n, l.transaction <> p.provider_transaction, l.date <> l.own_date, l.occurrence, l.key COLLATE "C") x ORDER BY n, id`, ids, dates); err != nil {
 		return nil, fmt.Errorf("finding settled payments that are not paid here: %w", err)
 	}
-	return out, nil
-}
-
-// undone gives the day's lines that settle refunds which were sent and have not succeeded here, one for each refund. The amount must
-// be the refund's: another stays a difference with a name.
-func (r *Reconciler) undone(ctx context.Context, accountID, date string) ([]unpaidLine, error) {
-	var out []unpaidLine
-	if closed, err := frozen(ctx, r.db, accountID, date); err != nil || closed {
-		return nil, err
-	}
-	err := r.db.SelectContext(ctx, &out, `SELECT DISTINCT ON (f.id) f.provider_reference AS reference, l.transaction, l.amount, l.at FROM settlement_lines l
-		JOIN refunds f ON f.account_id = l.account_id AND f.amount = l.amount AND f.id = `+speaksOf+`
-		WHERE l.account_id = $1 AND l.date = $2 AND l.superseded_at IS NULL AND l.success AND l.type = 'refund' AND f.status IN ('submitted', 'failed')
-		ORDER BY f.id, l.transaction <> f.provider_transaction, l.date <> l.own_date, l.occurrence, l.key COLLATE "C"`, accountID, date)
-	if err != nil {
+	if err := tx.SelectContext(ctx, &u.refunds, `SELECT account_id, reference, transaction, amount, at FROM (
+			SELECT DISTINCT ON (f.id) o.n, l.account_id, f.provider_reference AS reference, l.transaction, l.amount, l.at, l.id FROM day_lines d
+			JOIN unnest($1::text[], $2::date[]) WITH ORDINALITY o (account_id, date, n) ON o.account_id = d.account_id AND o.date = d.date
+			JOIN settlement_lines l ON l.id = d.id JOIN refunds f ON f.account_id = d.account_id AND f.amount = d.amount AND f.id = d.item_id
+			WHERE d.live AND d.type = 'refund' AND f.status IN ('submitted', 'failed')
+			ORDER BY f.id, o.n, l.transaction <> f.provider_transaction, l.date <> l.own_date, l.occurrence, l.key COLLATE "C") x ORDER BY n, id`, ids, dates); err != nil {
 		return nil, fmt.Errorf("finding settled refunds that are not done here: %w", err)
 	}
-	return out, nil
+	if len(u.payments)+len(u.refunds) == 0 {
+		return nil, nil
+	}
+	return &u, nil
 }
 
 type unpaidLine struct {
+	AccountID   string     `db:"account_id"`
 	Reference   string     `db:"reference"`
 	Transaction string     `db:"transaction"`
 	Amount      vnd.Amount `db:"amount"`

@@ -25,12 +25,14 @@ import (
 //
 // $1 now.
 const fillFound = `
-WITH filed AS (SELECT s.account_id, s.date, $1 >= settlement_due(s.account_id, s.date) AS due, EXISTS (SELECT FROM imports i
+WITH filed AS MATERIALIZED (SELECT s.account_id, s.date, $1 >= settlement_due(s.account_id, s.date) AS due, EXISTS (SELECT FROM imports i
 		WHERE i.account_id = s.account_id AND i.date = s.date AND i.status = 'visible') AS yes FROM day_scope s),
+firsts AS (SELECT DISTINCT ON (m.account_id, m.key) m.account_id, m.key, m.date <> m.own_date AS moved, m.date, m.occurrence
+	FROM (SELECT DISTINCT account_id, transaction, key FROM day_lines WHERE live) k JOIN settlement_lines m USING (account_id, transaction, key) WHERE m.superseded_at IS NULL AND m.success
+	ORDER BY m.account_id, m.key, m.date <> m.own_date, m.date, m.occurrence),
+earlier AS (SELECT d.id FROM day_lines d JOIN firsts f USING (account_id, key) WHERE (f.moved, f.date, f.occurrence) < (d.date <> d.own_date, d.date, d.occurrence)),
 l AS (SELECT d.*, 'line:' || d.key || '#' || d.occurrence AS subject, t.rank, i.account_id AS ours_at, i.status AS ours_status, i.done, i.gross AS ours, i.day AS ours_on, i.by_line,
-	CASE WHEN t.rank = 1 THEN false ELSE (f.key = d.key AND f.account_id = d.account_id) IS TRUE OR EXISTS (
-		SELECT FROM settlement_lines m WHERE m.account_id = d.account_id AND m.key = d.key AND m.superseded_at IS NULL AND m.success
-		AND (m.date <> m.own_date, m.date, m.occurrence) < (d.date <> d.own_date, d.date, d.occurrence)) END AS again
+	CASE WHEN t.rank = 1 THEN false ELSE (f.key = d.key AND f.account_id = d.account_id) IS TRUE OR d.id IN (SELECT id FROM earlier) END AS again
 	FROM day_lines d LEFT JOIN day_ties t ON t.line_id = d.id LEFT JOIN day_items i ON i.id = t.item_id
 	LEFT JOIN day_ties f ON f.item_id = t.item_id AND f.rank = 1 WHERE d.live),
 p AS (SELECT i.id, i.type, i.account_id, i.day AS date, i.status, i.done, i.gross, i.type || ':' || i.id AS subject, t.line_id, t.account_id AS line_at, t.date AS line_on, filed.yes, filed.due
@@ -59,7 +61,8 @@ found AS (
 	UNION ALL SELECT account_id, date, 'file_missing', 'day', sum(gross), sum(gross), 0, 'day', NULL, NULL FROM p WHERE done AND line_id IS NULL AND NOT yes AND due GROUP BY account_id, date
 	UNION ALL SELECT account_id, date, 'surplus', 'payment:' || id, extra, 0, 0, 'payment', id, NULL FROM (SELECT s.account_id, s.date, x.id, x.received_amount - x.allocated_amount
 			- coalesce((SELECT sum(surplus_part) FROM refunds f WHERE f.payment_id = x.id AND f.status = 'succeeded'), 0) AS extra
-			FROM day_scope s JOIN payments x ON x.account_id = s.account_id AND x.status = 'succeeded' AND business_day(x.paid_at) = s.date WHERE x.received_amount > x.allocated_amount) s WHERE extra > 0
+			FROM day_scope s JOIN payments x ON x.account_id = s.account_id AND x.status = 'succeeded' AND business_day(x.paid_at) = s.date
+			WHERE x.received_amount > x.allocated_amount + x.refunded_surplus) s WHERE extra > 0
 	UNION ALL SELECT s.account_id, s.date, 'in_doubt', 'payment:' || x.id, requested_amount, 0, 0, 'payment', x.id, NULL FROM day_scope s
 		JOIN payments x ON x.account_id = s.account_id AND x.status = 'pending' AND x.in_doubt AND business_day(x.created_at) = s.date
 		WHERE x.next_lookup_at IS NULL OR x.reason = 'suspicious'

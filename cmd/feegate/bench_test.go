@@ -29,6 +29,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"feegate/gateway/account"
+	"feegate/gateway/identity"
 	"feegate/gateway/vnd"
 	"feegate/migrations"
 	"feegate/migrations/localdb"
@@ -58,6 +59,7 @@ type bench struct {
 	sim      string
 	used     int // numbers of prepared payments given out
 	client   *http.Client
+	pid      int // of the program
 }
 
 func newBench(t *testing.T) *bench {
@@ -119,6 +121,15 @@ func (b *bench) seed(keys *account.Keys) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	// What the settlement's bench settles: an account of its own.
+	if err := a.accounts.Create(b.t.Context(), account.Account{ID: "acc_settled", Provider: "vnpay", AgencyCode: "H10.12", Kinds: []string{"le_phi"}, BaseURL: b.sim + "/vnpay", Tariff: vnd.Tariff{BPS: 110},
+		Credentials: map[string]string{"vnp_TmnCode": "FEEGATE2", "hash_secret": "SECRETKEYFORTESTVECTORS000000003"}}); err != nil {
+		b.t.Fatal(err)
+	}
+	if _, err := a.people.CreateUser(b.t.Context(), identity.Actor{Kind: identity.KindSystem, ID: "bench"},
+		identity.NewUser{Name: "finance", Password: settlementPassword, Roles: []identity.Role{identity.Finance}}); err != nil {
+		b.t.Fatal(err)
+	}
 	for provider, cred := range map[string]map[string]string{
 		"momo":  {"partnerCode": "FEEGATEMOMO", "accessKey": "FEEGATEACCESSKEY", "secretKey": "SECRETKEYFORTESTVECTORS000000002"},
 		"vnpay": {"vnp_TmnCode": "FEEGATE1", "hash_secret": "SECRETKEYFORTESTVECTORS000000001"},
@@ -155,6 +166,7 @@ func (b *bench) serve(database, keyFile, bin string) {
 	if err := cmd.Start(); err != nil {
 		b.t.Fatal(err)
 	}
+	b.pid = cmd.Process.Pid
 	line := make([]byte, 64)
 	n, err := out.Read(line)
 	if err != nil {
@@ -229,9 +241,11 @@ func (b *bench) call(method, url, key string, body []byte, want ...int) error {
 	return err
 }
 
-func (b *bench) orders(clients int) side {
+func (b *bench) orders(clients int) side { return b.ordersFor(clients, benchFor) }
+
+func (b *bench) ordersFor(clients int, d time.Duration) side {
 	salt := rand.Uint64()
-	return b.load(clients, benchFor, func(c, n int) error {
+	return b.load(clients, d, func(c, n int) error {
 		id := fmt.Sprintf("%x-%d-%d", salt, c, n)
 		return b.call(http.MethodPost, b.api+"/v1/orders", id, []byte(benchOrder(id)), 201)
 	})

@@ -279,7 +279,7 @@ func checkSettlement(t T, s Subject) {
 		}
 		net += l.Net
 		if _, err := time.Parse(time.DateOnly, l.Date); err != nil || l.Terminal == "" || l.Reference == "" || l.Transaction == "" || l.Status == "" ||
-			l.Time.IsZero() || l.Line < 2 || !l.Success || l.Key == "" || keys[l.Key] {
+			l.Time.IsZero() || l.Line < 2 || !l.Success || keys[l.Key] || !strings.Contains(l.Key, l.Transaction) {
 			t.Errorf("a row lacks something: %+v", l)
 		}
 		keys[l.Key] = true
