@@ -26,7 +26,7 @@ import (
 // A small run: go test -tags bench -run TestBenchSettlement ./cmd/feegate -args -settlement-lines 100000
 var (
 	settlementLines  = flag.Int("settlement-lines", 1_000_000, "lines of the large settlement file; the small one has a fifth")
-	settlementRounds = flag.Int("settlement-rounds", 3, "how often each side takes its turn")
+	settlementRounds = flag.Int("settlement-rounds", 5, "how often each side takes its turn")
 )
 
 const (

@@ -176,14 +176,14 @@ func (b *bench) serve(database, keyFile, bin string) {
 	b.t.Cleanup(func() { _ = cmd.Process.Signal(os.Interrupt); _ = cmd.Wait() })
 }
 
-// side is what one of the two did within the time.
-type side struct {
+// pace is what one of the two did within the time.
+type pace struct {
 	perSecond float64
 	p50, p99  time.Duration
 }
 
 // load has clients call do until the time is over; do gives the status expected or a failure.
-func (b *bench) load(clients int, d time.Duration, do func(client, n int) error) side {
+func (b *bench) load(clients int, d time.Duration, do func(client, n int) error) pace {
 	b.t.Helper()
 	var mu sync.Mutex
 	var all []time.Duration
@@ -216,7 +216,7 @@ func (b *bench) load(clients int, d time.Duration, do func(client, n int) error)
 	if len(all) == 0 {
 		b.t.Fatal("nothing was done")
 	}
-	return side{float64(len(all)) / took.Seconds(), all[len(all)/2], all[len(all)*99/100]}
+	return pace{float64(len(all)) / took.Seconds(), all[len(all)/2], all[len(all)*99/100]}
 }
 
 func (b *bench) call(method, url, key string, body []byte, want ...int) error {
@@ -241,9 +241,9 @@ func (b *bench) call(method, url, key string, body []byte, want ...int) error {
 	return err
 }
 
-func (b *bench) orders(clients int) side { return b.ordersFor(clients, benchFor) }
+func (b *bench) orders(clients int) pace { return b.ordersFor(clients, benchFor) }
 
-func (b *bench) ordersFor(clients int, d time.Duration) side {
+func (b *bench) ordersFor(clients int, d time.Duration) pace {
 	salt := rand.Uint64()
 	return b.load(clients, d, func(c, n int) error {
 		id := fmt.Sprintf("%x-%d-%d", salt, c, n)
@@ -268,7 +268,7 @@ func (b *bench) pending(n int) int {
 
 const enough = 30000 // more callbacks than any side manages within the time
 
-func (b *bench) callbacks(clients int) side {
+func (b *bench) callbacks(clients int) pace {
 	from := b.pending(enough)
 	calls := make([]sim.Outgoing, enough)
 	a := b.accounts["vnpay"]
@@ -340,7 +340,7 @@ func TestBenchOrdersAndCallbacks(t *testing.T) {
 	fmt.Fprintf(&table, "%-10s %8s %12s %12s %8s %9s %9s\n", "what", "clients", "feegate/s", "naive/s", "ratio", "p50", "p99")
 	for _, kind := range []struct {
 		name, script string
-		run          func(int) side
+		run          func(int) pace
 	}{{"order", "order.sql", b.orders}, {"callback", "callback.sql", b.callbacks}} {
 		best := b.best(kind.script)
 		for _, clients := range []int{1, 8, 64, 256} {
@@ -360,7 +360,7 @@ func TestBenchOrdersAndCallbacks(t *testing.T) {
 }
 
 // flows has clients make an order and start its payment at a provider, over and over.
-func (b *bench) flows(provider string, clients int, want ...int) side {
+func (b *bench) flows(provider string, clients int, want ...int) pace {
 	salt := rand.Uint64()
 	return b.load(clients, benchFor, func(c, n int) error {
 		id := fmt.Sprintf("%s-%x-%d-%d", provider, salt, c, n)
@@ -390,11 +390,11 @@ func (b *bench) order(id string) (string, error) {
 
 // turned has payers try one order after another at a provider that hangs: who is told 503 comes back to the same order, at once or when
 // Retry-After says.
-func (b *bench) turned(clients int, patient bool) side {
+func (b *bench) turned(clients int, patient bool) pace {
 	return b.turnedAt("acc_momo", clients, patient)
 }
 
-func (b *bench) turnedAt(account string, clients int, patient bool) side {
+func (b *bench) turnedAt(account string, clients int, patient bool) pace {
 	salt := rand.Uint64()
 	orders := make([]string, clients)
 	return b.load(clients, benchFor, func(c, n int) (err error) {
@@ -436,7 +436,7 @@ func (b *bench) turnedAt(account string, clients int, patient bool) side {
 func TestBenchHungProvider(t *testing.T) {
 	b := newBench(t)
 	const clients = 32
-	beside := func(other func() side) (healthy, its side) {
+	beside := func(other func() pace) (healthy, its pace) {
 		var wg sync.WaitGroup
 		wg.Go(func() { its = other() })
 		healthy = b.flows("vnpay", clients, 201)
@@ -444,7 +444,7 @@ func TestBenchHungProvider(t *testing.T) {
 		return healthy, its
 	}
 	b.flows("vnpay", clients, 201) // warm
-	ratio := func(other func() side) (m float64, p50, p99 time.Duration) {
+	ratio := func(other func() pace) (m float64, p50, p99 time.Duration) {
 		var ratios []float64
 		var p50s, p99s []time.Duration
 		for range benchRounds {
@@ -454,13 +454,13 @@ func TestBenchHungProvider(t *testing.T) {
 		}
 		return median(ratios), median(p50s), median(p99s)
 	}
-	fair, _, _ := ratio(func() side { return b.flows("momo", clients, 201) })
+	fair, _, _ := ratio(func() pace { return b.flows("momo", clients, 201) })
 	if status, raw, err := try(t.Context(), "", http.MethodPost, b.sim+"/control/momo/faults", "", map[string]any{"operation": "*", "fault": "hang", "probability": 1}); err != nil || status/100 != 2 {
 		t.Fatalf("%d %s %v", status, raw, err)
 	}
 	b.turned(clients, true) // finds out that it hangs
-	patient, _, _ := ratio(func() side { return b.turned(clients, true) })
-	hasty, p50, p99 := ratio(func() side { return b.turned(clients, false) })
+	patient, _, _ := ratio(func() pace { return b.turned(clients, true) })
+	hasty, p50, p99 := ratio(func() pace { return b.turned(clients, false) })
 	t.Logf("\nVNPAY's payments, %d clients, ÷ alone, beside %d payers of MoMo: healthy %.2f; hung, payers come back when told %.2f; hung, payers come back at once %.2f"+
 		"\na hung MoMo's payment is refused in p50 %s, p99 %s", clients, clients, fair, patient, hasty, p50.Round(time.Millisecond), p99.Round(time.Millisecond))
 }
