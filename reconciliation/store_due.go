@@ -25,11 +25,23 @@ func (r *Reconciler) markStated(ctx context.Context, tx *sqlx.Tx, importID strin
 	return nil
 }
 
+// leftFor is how long a day waits for whoever marked it to match it, before somebody else does.
+const leftFor = 20 * time.Second
+
+// MatchLeft is MatchDue for days that were left: whoever marked them should have matched them by now.
+func (r *Reconciler) MatchLeft(ctx context.Context, limit int) (int, error) {
+	return r.matchDue(ctx, limit, r.now().Add(-leftFor))
+}
+
 // MatchDue matches days that something has happened to since they were matched, at most limit at once, and gives how many there were: what an import that was cut
 // off has left is done here.
 func (r *Reconciler) MatchDue(ctx context.Context, limit int) (int, error) {
+	return r.matchDue(ctx, limit, r.now())
+}
+
+func (r *Reconciler) matchDue(ctx context.Context, limit int, until time.Time) (int, error) {
 	var days []accountDay
-	if err := r.db.SelectContext(ctx, &days, `SELECT account_id, date::text AS date FROM days_to_match ORDER BY since, account_id, date LIMIT $1`, limit); err != nil {
+	if err := r.db.SelectContext(ctx, &days, `SELECT account_id, date::text AS date FROM days_to_match WHERE since <= $2 ORDER BY since, account_id, date LIMIT $1`, limit, until); err != nil {
 		return 0, fmt.Errorf("finding days to match: %w", err)
 	}
 	if len(days) == 0 {

@@ -107,6 +107,10 @@ func insertImport(ctx context.Context, tx *sqlx.Tx, in *reading, earlier bool) e
 		FROM staged_lines`, i.ID, i.AccountID, i.Date, earlier); err != nil {
 		return fmt.Errorf("importing the lines: %w", err)
 	}
+	// Whatever becomes of this process before the day is matched: another will.
+	if _, err := tx.ExecContext(ctx, `INSERT INTO days_to_match (account_id, date, since) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, i.AccountID, i.Date, i.RecordedAt); err != nil {
+		return fmt.Errorf("marking the day: %w", err)
+	}
 	return nil
 }
 

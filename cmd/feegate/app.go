@@ -153,7 +153,7 @@ func (a *app) work(ctx context.Context, every time.Duration) *sync.WaitGroup {
 		{"documents", 10 * time.Second, 1, a.gateway.FetchDocuments},
 		{"statements", 5 * time.Second, 1, a.reconciler.HearStatements},
 		{"transfers", 15 * time.Second, 1, a.gateway.FetchTransfers}, {"unmatched", 2 * every, 1, a.reconciler.NameTransfers},
-		{"slips", 2 * every, 1, a.reconciler.MatchSlips}, {"missed", 30 * every, 1, a.reconciler.MarkDue}, {"days", 2 * every, 1, a.reconciler.MatchDue},
+		{"slips", 2 * every, 1, a.reconciler.MatchSlips}, {"missed", 30 * every, 1, a.reconciler.MarkDue}, {"days", 2 * every, 1, a.reconciler.MatchLeft},
 		{"late", time.Minute, 1, a.reconciler.AdjustLate},
 		{"overrides", every, 1, func(ctx context.Context, _ int) (int, error) { return 0, a.duty.applyOverrides(ctx) }},
 		{"probes", every, 1, a.duty.probe},
