@@ -11,6 +11,7 @@ import (
 
 	"feegate/gateway/feed"
 	"feegate/gateway/identity"
+	"feegate/migrations/dbtest"
 	"feegate/providers/sim"
 )
 
@@ -178,17 +179,16 @@ func TestWhatWasDecidedIsTakenBack(t *testing.T) {
 	d.refused(d.do(d.mai, id, "reopen", body{"reason": " "}), http.StatusUnprocessableEntity, `"field":"reason"`)
 	d.refused(d.do(d.lan, id, "reopen", body{"reason": "x"}), http.StatusForbidden, "forbidden")
 	d.refused(d.do(d.person("nga", []identity.Role{identity.Finance}, "H10.99"), id, "reopen", body{"reason": "x"}), http.StatusNotFound, "not-found")
-	for _, state := range []string{"closed", "signed"} {
-		if _, err := d.db.ExecContext(t.Context(), `UPDATE days SET status = $1 WHERE account_id = 'acc_momo' AND date = $2`, state, day); err != nil {
+	set := func(state string) { // as if all that leads to it had been done
+		if _, err := dbtest.Admin(t, d.db).ExecContext(t.Context(), fmt.Sprintf(`SET session_replication_role = replica; UPDATE days SET status = '%s' WHERE account_id = 'acc_momo' AND date = '%s'; RESET session_replication_role`, state, day)); err != nil {
 			t.Fatal(err)
 		}
+	}
+	for _, state := range []string{"closed", "signed"} {
+		set(state)
 		d.refused(d.do(d.mai, id, "reopen", body{"reason": "x"}), http.StatusConflict, "day-closed")
 	}
-	for _, state := range []string{"reopened", "matched"} {
-		if _, err := d.db.ExecContext(t.Context(), `UPDATE days SET status = $1 WHERE account_id = 'acc_momo' AND date = $2`, state, day); err != nil {
-			t.Fatal(err)
-		}
-	}
+	set("matched")
 	v := d.ok(d.do(d.mai, id, "reopen", body{"reason": "nhà cung cấp trả lời khác"}), http.StatusOK)
 	if v["status"] != "open" || v["action"] != nil || v["resolved_at"] != nil || v["deadline"] != "2026-03-12" || d.balance("written_off:acc_momo") != 0 {
 		t.Errorf("%v, written off %d", v, d.balance("written_off:acc_momo"))
