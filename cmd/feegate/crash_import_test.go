@@ -181,7 +181,8 @@ func TestKilledDuringAnImportNothingIsHalf(t *testing.T) {
 		want  []int
 	}{{"", none}, {"imports", none}, {"moves", none}, {"settlement_lines", none}, {"matches", imported}, {"discrepancies", imported}, {"days", imported}} {
 		killAt(at.table)
-		if got := state(); !slices.Equal(got, at.want) {
+		// An import whose matching died is matched by the next program on its own after a while: whole, or not yet.
+		if got := state(); !slices.Equal(got, at.want) && !(slices.Equal(at.want, imported) && slices.Equal(got, whole)) {
 			t.Errorf("killed at %q: imports, lines, moves, matches, differences, days %v, want %v", at.table, got, at.want)
 		}
 	}
