@@ -332,3 +332,51 @@ func TestAGapBetweenStatements(t *testing.T) {
 		}
 	}
 }
+
+// The day's page has both sides, what could explain what nothing does, and one click to what a credit is made of.
+func TestTheDaysPageHasTheBank(t *testing.T) {
+	s := newStreet(t)
+	bank := s.paidOut()
+	mai := s.person("mai", []identity.Role{identity.Finance})
+	s.take("acc_vnpay_7", 0, 3)
+	s.move(24 * time.Hour)
+	const day = "2026-03-10"
+	s.settled(mai, "acc_vnpay_7", "FEEGATE7", day, "&lose=1&seed=3")
+	o := s.officer("lan", []identity.Role{identity.Finance})
+	s.ok(s.statementFile(mai, "", strings.ReplaceAll(stated(bank, 0, [3]string{"FT1", "98900", "CHUYEN TIEN"}), "10/03/2026;FT", "11/03/2026;FT")), 201)
+	page := "/console/days/" + day + "?account=acc_vnpay_7"
+	if body := string(o.get(page).body); !strings.Contains(body, "Có thể giải thích phần chưa rõ") || !strings.Contains(body, "khoản về ngân hàng") {
+		t.Errorf("%s", body)
+	}
+	list := string(o.get("/console/bank?from=2026-03-01").body)
+	if !strings.Contains(list, "Có thể là một") || !strings.Contains(list, "số tiền bằng đúng thực nhận của những ngày này") || !strings.Contains(list, "Chưa rõ của ai") {
+		t.Fatalf("%s", list)
+	}
+	proposal, csrf := between(list, `action="/console/bank/proposals/`, `"`), between(list, `name="csrf" value="`, `"`)
+	if r := o.post("/console/bank/proposals/"+proposal, url.Values{"csrf": {csrf}, "account": {"acc_vnpay_7"}, "note": {"ngân hàng xác nhận"}}, nil); r.status != http.StatusSeeOther {
+		t.Fatalf("%d %s", r.status, r.body)
+	}
+	if r := o.post("/console/bank/proposals/"+proposal, url.Values{"csrf": {csrf}, "account": {"acc_vnpay_7"}, "note": {"lần nữa"}}, nil); r.status != http.StatusConflict {
+		t.Errorf("%d %s", r.status, r.body)
+	}
+	body := string(o.get(page).body)
+	line := between(body, `href="/console/bank/`, `"`)
+	if strings.Contains(body, "Có thể giải thích phần chưa rõ") || line == "" {
+		t.Fatalf("%s", body)
+	}
+	credit := string(o.get("/console/bank/" + line).body)
+	for _, want := range []string{"Trả cho những ngày nào", "người đối soát chấp nhận", "Thiếu trong khoản này", "CHUYEN TIEN", "98.900"} {
+		if !strings.Contains(credit, want) {
+			t.Errorf("%q is not in\n%s", want, credit)
+		}
+	}
+	if r := s.officer("xa", []identity.Role{identity.Finance}, "H10.99").get("/console/bank/" + line); r.status != http.StatusNotFound {
+		t.Errorf("another agency: %d", r.status)
+	}
+}
+
+func between(s, before, after string) string {
+	_, s, _ = strings.Cut(s, before)
+	s, _, _ = strings.Cut(s, after)
+	return s
+}

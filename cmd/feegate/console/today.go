@@ -196,7 +196,7 @@ func (v *visit) waiting() ([]waiting, error) {
 // part is one line of what makes a difference.
 type part struct {
 	reconciliation.Discrepancy
-	Left any // what is left unexplained after it
+	Left, LeftAtBank any // what is left unexplained after it, on both sides
 }
 
 type dayData struct {
@@ -207,7 +207,9 @@ type dayData struct {
 	Day                 *reconciliation.Day
 	Says                word
 	Parts               []part
-	More                any // what discrepancies beyond the list explain
+	More, MoreAtBank    any // what discrepancies beyond the list explain
+	Explains            []reconciliation.Explanation
+	Payouts             []reconciliation.Payout
 	Files               []fileRow
 	Work                bool
 	Closing             *closing
@@ -247,15 +249,23 @@ func (c *Console) day(v *visit) error {
 	if err != nil {
 		return err
 	}
-	left := d.Day.Difference
+	left, atBank := d.Day.Difference, d.Day.BankSide.Difference
 	for _, i := range items {
 		if i.Effect != 0 || i.BankEffect != 0 || i.Status != "resolved" {
-			left -= i.Effect
-			d.Parts = append(d.Parts, part{i, left})
+			left, atBank = left-i.Effect, atBank-i.BankEffect
+			d.Parts = append(d.Parts, part{i, left, atBank})
 		}
 	}
 	if next != "" {
-		d.More = left - d.Day.Unexplained
+		d.More, d.MoreAtBank = left-d.Day.Unexplained, atBank-d.Day.BankSide.Unexplained
+	}
+	if d.Day.Unexplained != 0 || d.Day.BankSide.Unexplained != 0 {
+		if _, d.Explains, err = c.Reconciler.Explanations(v.r.Context(), v.caller(), id, date); err != nil {
+			return err
+		}
+	}
+	if d.Payouts, err = c.Reconciler.Payouts(v.r.Context(), v.caller(), id, date, date, false, mostParts); err != nil {
+		return err
 	}
 	files, _, err := c.Reconciler.Imports(v.r.Context(), v.caller(), id, date, "", mostParts)
 	if err != nil {
