@@ -100,8 +100,7 @@ func named(days []settledDay, credits []bankCredit, at map[accountDay]int, taken
 	for i := range group {
 		group[i] = i
 	}
-	var find func(int) int
-	find = func(i int) int {
+	find := func(i int) int {
 		for group[i] != i {
 			group[i] = group[group[i]]
 			i = group[i]

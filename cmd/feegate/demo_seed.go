@@ -65,7 +65,8 @@ type demoAccount struct {
 	AgencyCode  string                `json:"agency_code"`
 	Kinds       []string              `json:"kinds"`
 	Credentials map[string]string     `json:"credentials"`
-	Terminal    string                `json:"terminal,omitempty"` // where no credential names it
+	Terminal    string                `json:"terminal,omitempty"`     // where no credential names it
+	BankAccount string                `json:"bank_account,omitempty"` // where its money comes into
 	Beneficiary providers.Beneficiary `json:"-"`
 }
 
@@ -113,8 +114,12 @@ func demoAccounts() []demoAccount {
 		}
 	}
 	out = append(out, demoVietQR(demoAgencies()[0].code))
-	return append(out, demoAccount{ID: "acc_momo_nvtc", Provider: "momo", AgencyCode: demoAgencies()[0].code, Kinds: []string{"nvtc"}, Beneficiary: providers.Beneficiary{Bank: "970436", Number: "1004000001", Name: "KHO BAC NHA NUOC"}, Credentials: map[string]string{
+	out = append(out, demoAccount{ID: "acc_momo_nvtc", Provider: "momo", AgencyCode: demoAgencies()[0].code, Kinds: []string{"nvtc"}, Beneficiary: providers.Beneficiary{Bank: "970436", Number: "1004000001", Name: "KHO BAC NHA NUOC"}, Credentials: map[string]string{
 		momo.CredentialPartner: "FEEGATEMOMONVTC", momo.CredentialAccess: "FEEGATEACCESSKEY", momo.CredentialSecret: "SECRETKEYFORTESTVECTORS000000099"}})
+	for i := range out {
+		out[i].BankAccount = out[i].Beneficiary.Number
+	}
+	return out
 }
 
 // nth is the n-th name of a kind, for those whose first has a number already.

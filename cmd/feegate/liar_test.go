@@ -70,7 +70,6 @@ type liar struct {
 	key   string
 	users []demoUser
 
-	mu       sync.Mutex
 	sessions map[string]string
 	runs     []*liarRun
 }
