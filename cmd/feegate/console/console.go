@@ -101,6 +101,8 @@ func (c *Console) Mount(mux *http.ServeMux) {
 	c.mountClosing(mux)
 	c.on(mux, "GET /console/upload", working, c.uploadPage)
 	c.on(mux, "POST /console/upload", working, c.upload)
+	c.on(mux, "GET /console/imports/{id}", reading, c.importPage)
+	c.on(mux, "POST /console/layouts/{id}/confirm", working, c.confirmLayout)
 	c.on(mux, "GET /console/discrepancies", reading, c.discrepancies)
 	c.on(mux, "GET /console/discrepancies.csv", reading, c.discrepanciesCSV)
 	c.on(mux, "GET /console/discrepancies/{id}", reading, c.discrepancy)
@@ -145,6 +147,12 @@ type shell struct {
 	Notice                      string
 	Key                         string // of an act, so that a form sent twice acts once
 	Data                        any
+}
+
+// With is the shell around other data: for a part of a page that has a form of its own.
+func (s shell) With(data any) shell {
+	s.Data = data
+	return s
 }
 
 type link struct {

@@ -89,7 +89,8 @@ var channels = map[string]string{"portal_checkout": "Trang nộp tiền", "offic
 var notices = map[string]string{"proposed": "Đã ghi đề nghị. Người duyệt khác sẽ quyết định.", "resolved": "Đã thực hiện.", "approved": "Đã duyệt.", "rejected": "Đã từ chối.",
 	"requested": "Đã đề nghị hoàn tiền. Người duyệt khác sẽ quyết định.", "matched": "Đã đối soát lại ngày này.", "matched_by_person": "Đã ghép.",
 	"closed": "Đã khóa sổ ngày này. Một người duyệt khác sẽ ký.", "signed": "Đã ký. Số liệu ngày này không đổi được nữa.", "reopen-asked": "Đã ghi yêu cầu mở lại. Một người ở vai trò kia phải đồng ý.",
-	"reopen-approve": "Đã mở lại ngày này.", "reopen-reject": "Yêu cầu mở lại đã được bỏ."}
+	"reopen-approve": "Đã mở lại ngày này.", "reopen-reject": "Yêu cầu mở lại đã được bỏ.",
+	"layout": "Đã xác nhận cách đọc các cột."}
 
 // Problems that the console alone gives.
 const (
