@@ -164,7 +164,7 @@ func (c *Console) confirmLayout(v *visit) error {
 		return err
 	}
 	v.audit("layout.confirmed", l.ID)
-	to := "/console/upload"
+	to := "/console/today"
 	if id := v.r.PostForm.Get("import"); id != "" && !strings.ContainsAny(id, "/?#\\") {
 		to = "/console/imports/" + id
 	}
