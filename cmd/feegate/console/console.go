@@ -121,6 +121,10 @@ func (c *Console) Mount(mux *http.ServeMux) {
 	c.on(mux, "GET /console/bank/{line}", reading, c.credit)
 	c.on(mux, "POST /console/bank/proposals/{id}", working, c.acceptMatch)
 	c.on(mux, "GET /console/search", reading, c.search)
+	c.on(mux, "GET /console/ledger", reading, c.ledger)
+	c.on(mux, "GET /console/ledger.csv", reading, c.ledgerCSV)
+	c.on(mux, "GET /console/ledger/{account}", reading, c.clearing)
+	c.on(mux, "GET /console/ledger/{account}/clearing.csv", reading, c.clearingCSV)
 	c.on(mux, "GET /console/rate", reporting, c.rate)
 	c.on(mux, "GET /console/rate.csv", reporting, c.rateCSV)
 	c.on(mux, "GET /console/rate/evidence", reporting, c.evidence)
@@ -283,7 +287,7 @@ func (v *visit) nav() []link {
 		roles      []identity.Role
 	}{{"/console/today", "Hôm nay", reading}, {"/console/discrepancies", "Sai lệch", reading}, {"/console/bank", "Ngân hàng", reading}, {"/console/closings", "Khóa sổ", closers},
 		{"/console/upload", "Tải tệp", working},
-		{"/console/search", "Tìm", reading}, {"/console/rate", "Tỷ lệ trực tuyến", reporting}} {
+		{"/console/ledger", "Sổ tiền", reading}, {"/console/search", "Tìm", reading}, {"/console/rate", "Tỷ lệ trực tuyến", reporting}} {
 		auditor := n.path != "/console/upload" && v.may(identity.Auditor)
 		if auditor || v.may(n.roles...) {
 			out = append(out, link{n.path, n.name, strings.HasPrefix(v.r.URL.Path, n.path)})

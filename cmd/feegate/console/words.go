@@ -209,6 +209,7 @@ func (c *Console) words() template.FuncMap {
 		"hundredthsDot": func(h adoption.Hundredths) string { return strings.Replace(hundredths(h), ",", ".", 1) },
 		"dong":          func(n int64) string { return page.Money(vnd.Signed(n)) },
 		"role":          or(roles),
+		"ledgertype":    or(ledgerTypes),
 		"matchreason":   matchReason,
 		"standing": func(s string) word {
 			if w, ok := standings[s]; ok {
