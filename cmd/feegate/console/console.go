@@ -117,6 +117,11 @@ func (c *Console) Mount(mux *http.ServeMux) {
 	c.on(mux, "GET /console/payments/{id}", reading, c.payment)
 	c.on(mux, "POST /console/payments/{id}/refunds", working, c.requestRefund)
 	c.on(mux, "POST /console/refunds/{id}/{decision}", deciding, c.decideRefund)
+	c.on(mux, "GET /console/refunds", reading, c.refunds)
+	c.on(mux, "POST /console/refunds/lists", working, c.makeList)
+	c.on(mux, "GET /console/refunds/lists/{id}", reading, c.refundList)
+	c.on(mux, "GET /console/refunds/lists/{id}/list.csv", reading, c.refundListCSV)
+	c.on(mux, "POST /console/refunds/{id}/told", reading, c.tellRefund)
 	c.on(mux, "GET /console/bank", reading, c.bank)
 	c.on(mux, "GET /console/bank/{line}", reading, c.credit)
 	c.on(mux, "POST /console/bank/proposals/{id}", working, c.acceptMatch)
@@ -287,7 +292,7 @@ func (v *visit) nav() []link {
 		roles      []identity.Role
 	}{{"/console/today", "Hôm nay", reading}, {"/console/discrepancies", "Sai lệch", reading}, {"/console/bank", "Ngân hàng", reading}, {"/console/closings", "Khóa sổ", closers},
 		{"/console/upload", "Tải tệp", working},
-		{"/console/ledger", "Sổ tiền", reading}, {"/console/search", "Tìm", reading}, {"/console/rate", "Tỷ lệ trực tuyến", reporting}} {
+		{"/console/refunds", "Hoàn tiền", reading}, {"/console/ledger", "Sổ tiền", reading}, {"/console/search", "Tìm", reading}, {"/console/rate", "Tỷ lệ trực tuyến", reporting}} {
 		auditor := n.path != "/console/upload" && v.may(identity.Auditor)
 		if auditor || v.may(n.roles...) {
 			out = append(out, link{n.path, n.name, strings.HasPrefix(v.r.URL.Path, n.path)})

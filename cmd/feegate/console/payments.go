@@ -61,6 +61,7 @@ type refundRow struct {
 	gateway.RefundView
 	By, DecidedByName string
 	Decide, Mine      bool
+	To                *gateway.Destination // where it goes, where that is another account than it came from
 }
 
 func (c *Console) payment(v *visit) error {
@@ -90,6 +91,9 @@ func (c *Console) payment(v *visit) error {
 		row.Decide = r.Status == gateway.RefundRequested && v.may(identity.Approver) && !row.Mine
 		d.Refunds = append(d.Refunds, row)
 	}
+	if err := v.destinations(d.Refunds); err != nil {
+		return err
+	}
 	return v.show(http.StatusOK, "payment", "Giao dịch", d)
 }
 
@@ -117,7 +121,12 @@ func (c *Console) requestRefund(v *visit) error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.Gateway.RequestRefund(v.r.Context(), v.caller(), k, id, gateway.NewRefund{Amount: amount, Available: available, Reason: strings.TrimSpace(f.Get("reason"))}); err != nil {
+	in := gateway.NewRefund{Amount: amount, Available: available, Reason: strings.TrimSpace(f.Get("reason"))}
+	to := gateway.Destination{Bank: strings.TrimSpace(f.Get("to_bank")), AccountNumber: strings.ToUpper(strings.ReplaceAll(f.Get("to_account"), " ", "")), AccountName: strings.TrimSpace(f.Get("to_name")), Evidence: strings.TrimSpace(f.Get("to_evidence"))}
+	if to != (gateway.Destination{}) {
+		in.To = &to
+	}
+	if _, err := c.Gateway.RequestRefund(v.r.Context(), v.caller(), k, id, in); err != nil {
 		return err
 	}
 	return v.back("/console/payments/" + url.PathEscape(id) + "?done=requested")

@@ -103,11 +103,7 @@ func (v *visit) find(d *searchData) (to string, err error) {
 		}
 		return "/console/payments/" + url.PathEscape(r.Payment), nil
 	case strings.HasPrefix(d.Q, "rfl_"):
-		_, err := g.RefundList(ctx, who, d.Q)
-		if err != nil {
-			return "", err
-		}
-		return "/console/refund-lists/" + url.PathEscape(d.Q), nil
+		return "/console/refunds/lists/" + url.PathEscape(d.Q), nil // that page notes who looks
 	case strings.HasPrefix(d.Q, "ord_"):
 		o, err := g.Order(ctx, who, d.Q)
 		if err != nil {

@@ -90,7 +90,8 @@ var notices = map[string]string{"proposed": "Đã ghi đề nghị. Người duy
 	"requested": "Đã đề nghị hoàn tiền. Người duyệt khác sẽ quyết định.", "matched": "Đã đối soát lại ngày này.", "matched_by_person": "Đã ghép.",
 	"closed": "Đã khóa sổ ngày này. Một người duyệt khác sẽ ký.", "signed": "Đã ký. Số liệu ngày này không đổi được nữa.", "reopen-asked": "Đã ghi yêu cầu mở lại. Một người ở vai trò kia phải đồng ý.",
 	"reopen-approve": "Đã mở lại ngày này.", "reopen-reject": "Yêu cầu mở lại đã được bỏ.",
-	"layout": "Đã xác nhận cách đọc các cột."}
+	"layout": "Đã xác nhận cách đọc các cột.", "listed": "Đã lập danh sách. Hãy tải tệp và gửi ngân hàng.", "paid_back": "Đã ghi: ngân hàng đã chuyển.",
+	"returned": "Đã ghi: ngân hàng trả lại. Khoản này chờ lập danh sách mới."}
 
 // Problems that the console alone gives.
 const (
