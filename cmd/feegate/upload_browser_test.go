@@ -56,6 +56,8 @@ func TestAFinanceOfficersMorningInABrowser(t *testing.T) {
 		o.open(s.api + "/console/upload")
 		o.until("Kéo tệp thả vào đây")
 		o.look(name("upload"))
+		value(o, "drop a file", chromedp.Evaluate[bool](`(() => { const d = new DataTransfer(); d.items.add(new File(["x"], "thả.csv")); return document.querySelector("#statement .drop").dispatchEvent(new DragEvent("drop", { dataTransfer: d, bubbles: true, cancelable: true })); })()`))
+		o.until("thả.csv, 1 kB")
 		o.run("choose a broken statement", chromedp.SetUploadFiles(chromedp.CSS("#statement-file"), []string{bad}))
 		o.until("Sao kê hỏng.csv, 1 kB")
 		o.press("#statement button[formaction]", "Tệp chưa được nhập")

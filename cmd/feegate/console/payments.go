@@ -50,7 +50,11 @@ func (v *visit) timeline(p *gateway.PaymentView) []moment {
 			out = append(out, moment{At: *r.SubmittedAt, What: what, State: gateway.RefundSubmitted})
 		}
 		if r.RecordedAt != nil && r.Status == gateway.RefundSucceeded {
-			out = append(out, moment{At: *r.RecordedAt, What: what, State: r.Status, By: "nhà cung cấp"})
+			by := "nhà cung cấp"
+			if r.Manual {
+				by = "ngân hàng"
+			}
+			out = append(out, moment{At: *r.RecordedAt, What: what, State: r.Status, By: by})
 		}
 	}
 	slices.SortStableFunc(out, func(a, b moment) int { return a.At.Compare(b.At) })
