@@ -11,17 +11,14 @@ import (
 // Late is a day of an account with money and no file to hold against it.
 func (d *Day) Late() bool { return d.Payments.Count > 0 && d.Files == 0 }
 
-// Agrees says that both sides came to the same, and nothing is open.
-func (d *Day) Agrees() bool {
-	return !d.Late() && d.Difference == 0 && d.Unexplained == 0 && len(d.Discrepancies) == 0
+// Waits is a day whose money the bank has not told of yet, and need not have: what is overdue has a name.
+func (d *Day) Waits() bool {
+	return d.Bank.Count == 0 && d.Bank.Amount == 0 && d.Settled.Net != 0 && d.BankSide.Unexplained == d.Settled.Net
 }
 
-// Open is how many discrepancies of a kind are open, what they come to, and since when.
-type Open struct {
-	Kind   string     `db:"kind"`
-	Count  int        `db:"count"`
-	Amount vnd.Signed `db:"amount"` // sizes added up, whichever way each goes
-	Oldest string     `db:"oldest"` // the earliest business day
+// Agrees says that all three came to the same, ours and settled, settled net and bank, and nothing is open.
+func (d *Day) Agrees() bool {
+	return !d.Late() && d.Sides == Sides{} && d.BankSide == Sides{} && len(d.Discrepancies) == 0
 }
 
 // Proposal is a resolution that waits for another person.

@@ -57,6 +57,9 @@ type StatementPart struct {
 	Closing     vnd.Signed `json:"closing" db:"closing"`
 	Unchecked   bool       `json:"unchecked" db:"unchecked"`
 	Layout      string     `json:"layout" db:"layout"`
+	Lines       int64      `json:"-" db:"-"` // these three of a file that is just read, 0 of one that is known
+	Credits     vnd.Amount `json:"-" db:"-"`
+	Debits      vnd.Amount `json:"-" db:"-"`
 }
 
 // bookedLine is a line on its way into the database.
@@ -178,22 +181,24 @@ func plain(s string) string {
 }
 
 func (imp *StatementImport) add(s *statement.Statement) {
-	part := StatementPart{BankAccount: s.Account, Opening: s.Opening, Closing: s.Closing, Unchecked: s.Unchecked, Layout: s.Layout}
+	part := StatementPart{BankAccount: s.Account, Opening: s.Opening, Closing: s.Closing, Unchecked: s.Unchecked, Layout: s.Layout, Lines: int64(len(s.Lines))}
 	if s.From != "" {
 		part.From, part.To = &s.From, &s.To
 	}
-	imp.Statements = append(imp.Statements, part)
 	imp.Lines += int64(len(s.Lines))
 	for _, l := range s.Lines {
 		if l.Candidate {
 			imp.Findings = append(imp.Findings, Finding{l.No, "reversal_candidate", "its text sounds as if it took an earlier movement back: a person has to say so"})
 		}
 		if l.In {
-			imp.Credits += l.Amount
+			part.Credits += l.Amount
 		} else {
-			imp.Debits += l.Amount
+			part.Debits += l.Amount
 		}
 	}
+	imp.Credits += part.Credits
+	imp.Debits += part.Debits
+	imp.Statements = append(imp.Statements, part)
 	for _, f := range s.Findings {
 		imp.Findings = append(imp.Findings, Finding{f.Line, f.Kind, f.Detail})
 	}

@@ -3,6 +3,7 @@ package reconciliation
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"time"
 
 	"feegate/gateway"
@@ -20,11 +21,17 @@ type LedgerLine struct {
 	RecordedAt  time.Time  `json:"recorded_at" db:"recorded_at"`
 }
 
+// ledgerCursor is what a next of ClearingLines looks like.
+var ledgerCursor = regexp.MustCompile(`^(payment|refund|settlement_line):[!-~]{1,100}$`)
+
 // ClearingLines are the lines that a merchant account's clearing is made of at a time: they add up to its balance by the moves. What is settled, and
 // nothing is left of, is not among them. after is the id of the last line of an earlier answer.
 func (r *Reconciler) ClearingLines(ctx context.Context, c gateway.Caller, accountID string, at time.Time, after string, limit int) (items []LedgerLine, next string, sum vnd.Signed, err error) {
 	if _, err := r.Account(ctx, c, accountID); err != nil {
 		return nil, "", 0, err
+	}
+	if after != "" && !ledgerCursor.MatchString(after) {
+		return nil, "", 0, invalid("after", "must be the next of an earlier answer")
 	}
 	const open = `WITH m AS (SELECT cause_type, cause_id, CASE to_account WHEN 'clearing:' || $1 THEN amount ELSE -amount END::bigint AS amount, effective_at, recorded_at
 			FROM moves WHERE account_id = $1 AND recorded_at <= $2 AND 'clearing:' || $1 IN (to_account, from_account)),

@@ -16,17 +16,6 @@ func (r *Reconciler) period(ctx context.Context, c gateway.Caller, from, to stri
 	return r.figuresOf(ctx, r.db, ids, from, to)
 }
 
-// OpenKinds counts the open discrepancies that the caller may see, by kind, the oldest first.
-func (r *Reconciler) OpenKinds(ctx context.Context, c gateway.Caller) ([]Open, error) {
-	out := []Open{}
-	err := r.db.SelectContext(ctx, &out, `SELECT d.kind, count(*) AS count, sum(abs(d.amount))::bigint AS amount, min(d.date)::text AS oldest
-		FROM discrepancies d JOIN merchant_accounts a ON a.id = d.account_id WHERE d.status <> 'resolved' AND `+seen(1)+` GROUP BY d.kind ORDER BY min(d.date), d.kind`, agencies(c))
-	if err != nil {
-		return nil, fmt.Errorf("counting open discrepancies: %w", err)
-	}
-	return out, nil
-}
-
 // Proposals lists the resolutions that wait for another person, the oldest first.
 func (r *Reconciler) Proposals(ctx context.Context, c gateway.Caller, limit int) ([]Proposal, error) {
 	out := []Proposal{}

@@ -149,7 +149,7 @@ func TestTheConsoleOpensItsPagesByRole(t *testing.T) {
 	stranger := &officer{s, &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 	for path, may := range map[string][]string{"/console/today": reading, "/console/days/" + day: reading, "/console/days/" + day + "?account=acc_momo": reading,
 		"/console/upload": {"finance", "auditor"}, "/console/discrepancies": reading, "/console/discrepancies/" + dis: reading, "/console/payments/" + pay: reading,
-		"/console/search?q=H10.12-260310-0100": reading, "/console/rate": reporting, "/console/rate.csv": reporting, "/console/discrepancies.csv?status=": reading, "/console/help/discrepancies": reading, "/console/discrepancies?select=all&sort=age": reading, "/console/rate/evidence?figure=transactions": reporting} {
+		"/console/search?q=H10.12-260310-0100": reading, "/console/rate": reporting, "/console/rate.csv": reporting, "/console/discrepancies.csv?status=": reading, "/console/help/discrepancies": reading, "/console/refunds": reading, "/console/ledger": reading, "/console/ledger.csv": reading, "/console/ledger/acc_momo": reading, "/console/ledger/acc_momo/clearing.csv": reading, "/console/bank": reading, "/console/discrepancies?select=all&sort=age": reading, "/console/rate/evidence?figure=transactions": reporting} {
 		if r := stranger.get(path); r.status != http.StatusSeeOther || r.header.Get("Location") != "/console/sign-in?next="+url.QueryEscape(path) {
 			t.Errorf("nobody at %s: %d to %q", path, r.status, r.header.Get("Location"))
 		}
@@ -174,7 +174,8 @@ func TestTheConsoleOpensItsPagesByRole(t *testing.T) {
 			}
 		}
 	}
-	acts := map[string][]string{"/console/discrepancies/" + dis + "/assign": {"finance"}, "/console/discrepancies/" + dis + "/notes": {"finance"}, "/console/discrepancies/" + dis + "/trace": {"finance"},
+	acts := map[string][]string{"/console/layouts/lay_none/confirm": {"finance"}, "/console/refunds/lists": {"finance"},
+		"/console/discrepancies/" + dis + "/assign": {"finance"}, "/console/discrepancies/" + dis + "/notes": {"finance"}, "/console/discrepancies/" + dis + "/trace": {"finance"},
 		"/console/discrepancies/" + dis + "/reopen": {"finance"}, "/console/days/" + day + "/match": {"finance"}, "/console/discrepancies/" + dis + "/resolutions": {"finance"},
 		"/console/discrepancies/" + dis + "/resolutions/9/approve": {"approver"}, "/console/payments/" + pay + "/refunds": {"finance"}, "/console/refunds/rfd_none/approve": {"approver"}}
 	for path, may := range acts {
@@ -250,7 +251,7 @@ func TestAnotherAgencysThingsAreNotThere(t *testing.T) {
 			t.Errorf("%s: %d %s", path, r.status, r.body)
 		}
 	}
-	for _, path := range []string{"/console/today?days=31", "/console/days/" + day, "/console/discrepancies?status=", "/console/search?q=H10.12-260310-0100", "/console/search?q=" + pay, "/console/upload",
+	for _, path := range []string{"/console/today?days=31", "/console/days/" + day, "/console/discrepancies?status=", "/console/search?q=H10.12-260310-0100", "/console/search?q=" + pay, "/console/upload", "/console/refunds", "/console/ledger", "/console/ledger.csv", "/console/bank",
 		"/console/rate?from=2026-01-01", "/console/rate/evidence?from=2026-01-01", "/console/rate.csv?from=2026-01-01", "/console/discrepancies.csv?status="} {
 		if r := hoa.get(path); r.status != http.StatusOK || strings.Contains(string(r.body), "UBND xã") || strings.Contains(string(r.body), "acc_momo") {
 			t.Errorf("%s: %d %s", path, r.status, r.body)
@@ -291,7 +292,7 @@ func TestAMorningAtTheConsole(t *testing.T) {
 		t.Errorf("%s", page)
 	}
 	both := s.officer("both", []identity.Role{identity.Finance, identity.Approver})
-	if page := string(both.get("/console/today").body); !strings.Contains(page, "<b>1</b> chờ tôi duyệt") || !strings.Contains(page, "✓</span> Khớp") && !strings.Contains(page, "Lệch") {
+	if page := string(both.get("/console/today").body); !strings.Contains(page, "<b>1</b> chờ tôi duyệt") || !strings.Contains(page, "◌</span> Chờ tiền về ngân hàng") {
 		t.Errorf("%s", page)
 	}
 	if r := both.act(path+"/resolutions/1/approve", url.Values{}); r.status != http.StatusSeeOther {

@@ -101,6 +101,8 @@ func (c *Console) Mount(mux *http.ServeMux) {
 	c.mountClosing(mux)
 	c.on(mux, "GET /console/upload", working, c.uploadPage)
 	c.on(mux, "POST /console/upload", working, c.upload)
+	c.on(mux, "GET /console/imports/{id}", reading, c.importPage)
+	c.on(mux, "POST /console/layouts/{id}/confirm", working, c.confirmLayout)
 	c.on(mux, "GET /console/discrepancies", reading, c.discrepancies)
 	c.on(mux, "GET /console/discrepancies.csv", reading, c.discrepanciesCSV)
 	c.on(mux, "GET /console/discrepancies/{id}", reading, c.discrepancy)
@@ -115,10 +117,19 @@ func (c *Console) Mount(mux *http.ServeMux) {
 	c.on(mux, "GET /console/payments/{id}", reading, c.payment)
 	c.on(mux, "POST /console/payments/{id}/refunds", working, c.requestRefund)
 	c.on(mux, "POST /console/refunds/{id}/{decision}", deciding, c.decideRefund)
+	c.on(mux, "GET /console/refunds", reading, c.refunds)
+	c.on(mux, "POST /console/refunds/lists", working, c.makeList)
+	c.on(mux, "GET /console/refunds/lists/{id}", reading, c.refundList)
+	c.on(mux, "GET /console/refunds/lists/{id}/list.csv", reading, c.refundListCSV)
+	c.on(mux, "POST /console/refunds/{id}/told", reading, c.tellRefund)
 	c.on(mux, "GET /console/bank", reading, c.bank)
 	c.on(mux, "GET /console/bank/{line}", reading, c.credit)
 	c.on(mux, "POST /console/bank/proposals/{id}", working, c.acceptMatch)
 	c.on(mux, "GET /console/search", reading, c.search)
+	c.on(mux, "GET /console/ledger", reading, c.ledger)
+	c.on(mux, "GET /console/ledger.csv", reading, c.ledgerCSV)
+	c.on(mux, "GET /console/ledger/{account}", reading, c.clearing)
+	c.on(mux, "GET /console/ledger/{account}/clearing.csv", reading, c.clearingCSV)
 	c.on(mux, "GET /console/rate", reporting, c.rate)
 	c.on(mux, "GET /console/rate.csv", reporting, c.rateCSV)
 	c.on(mux, "GET /console/rate/evidence", reporting, c.evidence)
@@ -145,6 +156,12 @@ type shell struct {
 	Notice                      string
 	Key                         string // of an act, so that a form sent twice acts once
 	Data                        any
+}
+
+// With is the shell around other data: for a part of a page that has a form of its own.
+func (s shell) With(data any) shell {
+	s.Data = data
+	return s
 }
 
 type link struct {
@@ -275,7 +292,7 @@ func (v *visit) nav() []link {
 		roles      []identity.Role
 	}{{"/console/today", "Hôm nay", reading}, {"/console/discrepancies", "Sai lệch", reading}, {"/console/bank", "Ngân hàng", reading}, {"/console/closings", "Khóa sổ", closers},
 		{"/console/upload", "Tải tệp", working},
-		{"/console/search", "Tìm", reading}, {"/console/rate", "Tỷ lệ trực tuyến", reporting}} {
+		{"/console/refunds", "Hoàn tiền", reading}, {"/console/ledger", "Sổ tiền", reading}, {"/console/search", "Tìm", reading}, {"/console/rate", "Tỷ lệ trực tuyến", reporting}} {
 		auditor := n.path != "/console/upload" && v.may(identity.Auditor)
 		if auditor || v.may(n.roles...) {
 			out = append(out, link{n.path, n.name, strings.HasPrefix(v.r.URL.Path, n.path)})

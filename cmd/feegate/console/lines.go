@@ -18,7 +18,7 @@ type said struct {
 var sentences = func() (out []said) {
 	amount := regexp.QuoteMeta(vnd.ErrAmount.Error())
 	const quoted = `("(?:[^"\\]|\\.)*")`
-	for _, s := range [][2]string{
+	for _, s := range append(statementSentences(quoted), [][2]string{
 		{`a blank line between rows`, `dòng trống giữa các dòng dữ liệu`},
 		{`a row after the TOTAL of line (\d+)`, `có dòng sau dòng TOTAL (dòng $1)`},
 		{`the file is UTF-16.*`, `tệp ở dạng UTF-16; hãy lưu lại bằng “CSV UTF-8”`},
@@ -101,7 +101,7 @@ var sentences = func() (out []said) {
 		{`the payment is matched with another line`, `giao dịch đã khớp với dòng khác`},
 		{`the payment is of (\S+), the line of (\S+)`, `giao dịch là $1 ₫, dòng trong tệp là $2 ₫`},
 		{`the settlement line stands no more, or is matched`, `dòng trong tệp không còn, hoặc đã khớp`},
-	} {
+	}...) {
 		out = append(out, said{regexp.MustCompile(`(?s)^` + s[0] + `$`), s[1]})
 	}
 	return out
@@ -147,7 +147,9 @@ var fieldNames = map[string]string{"file": "Tệp", "date": "Ngày", "account_id
 	"reason": "Lý do", "amount": "Số tiền", "available": "Số có thể hoàn", "order_id": "Mã yêu cầu nộp phí", "payment_id": "Mã giao dịch", "action": "Việc cần làm", "deadline": "Hạn",
 	"from": "Từ ngày", "to": "Đến ngày", "kind": "Loại", "status": "Tình trạng", "replaces": "Thay cho",
 	"owner": "Người phụ trách", "due": "Hạn trả lời", "asked_of": "Nơi nhận", "question": "Nội dung hỏi", "answer": "Câu trả lời", "min_amount": "Số tiền từ", "sort": "Sắp xếp", "after": "Trang",
-	"ids": "Sai lệch được chọn"}
+	"ids": "Sai lệch được chọn", "bank_account": "Số tài khoản", "layout": "Các cột", "header": "Dòng tiêu đề", "encoding": "Mã chữ", "closing balance": "Số dư cuối kỳ", "total": "Dòng tổng", "currency": "Loại tiền", "format": "Loại tệp",
+	"booking date": "Ngày hạch toán", "value date": "Ngày hiệu lực", "reference": "Mã của ngân hàng", "debit": "Tiền ra", "credit": "Tiền vào", "debit, credit": "Tiền ra, tiền vào", "balance": "Số dư", "fee": "Phí", "vat": "Thuế",
+	"to.bank": "Ngân hàng nhận", "to.account_number": "Số tài khoản nhận", "to.account_name": "Tên chủ tài khoản", "to.evidence": "Căn cứ", "agency_code": "Cơ quan", "refunds": "Khoản hoàn", "bank_reference": "Mã của ngân hàng", "paid_at": "Thời điểm chuyển", "standing": "Tình trạng", "role": "Là khoản"}
 
 // noted reads what the rooms note in a history: proposed X: why, approved X, rejected X, X: why.
 func noted(note string) string {

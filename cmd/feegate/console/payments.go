@@ -50,7 +50,11 @@ func (v *visit) timeline(p *gateway.PaymentView) []moment {
 			out = append(out, moment{At: *r.SubmittedAt, What: what, State: gateway.RefundSubmitted})
 		}
 		if r.RecordedAt != nil && r.Status == gateway.RefundSucceeded {
-			out = append(out, moment{At: *r.RecordedAt, What: what, State: r.Status, By: "nhà cung cấp"})
+			by := "nhà cung cấp"
+			if r.Manual {
+				by = "ngân hàng"
+			}
+			out = append(out, moment{At: *r.RecordedAt, What: what, State: r.Status, By: by})
 		}
 	}
 	slices.SortStableFunc(out, func(a, b moment) int { return a.At.Compare(b.At) })
@@ -61,6 +65,7 @@ type refundRow struct {
 	gateway.RefundView
 	By, DecidedByName string
 	Decide, Mine      bool
+	To                *gateway.Destination // where it goes, where that is another account than it came from
 }
 
 func (c *Console) payment(v *visit) error {
@@ -90,6 +95,9 @@ func (c *Console) payment(v *visit) error {
 		row.Decide = r.Status == gateway.RefundRequested && v.may(identity.Approver) && !row.Mine
 		d.Refunds = append(d.Refunds, row)
 	}
+	if err := v.destinations(d.Refunds); err != nil {
+		return err
+	}
 	return v.show(http.StatusOK, "payment", "Giao dịch", d)
 }
 
@@ -117,7 +125,12 @@ func (c *Console) requestRefund(v *visit) error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.Gateway.RequestRefund(v.r.Context(), v.caller(), k, id, gateway.NewRefund{Amount: amount, Available: available, Reason: strings.TrimSpace(f.Get("reason"))}); err != nil {
+	in := gateway.NewRefund{Amount: amount, Available: available, Reason: strings.TrimSpace(f.Get("reason"))}
+	to := gateway.Destination{Bank: strings.TrimSpace(f.Get("to_bank")), AccountNumber: strings.ToUpper(strings.ReplaceAll(f.Get("to_account"), " ", "")), AccountName: strings.TrimSpace(f.Get("to_name")), Evidence: strings.TrimSpace(f.Get("to_evidence"))}
+	if to != (gateway.Destination{}) {
+		in.To = &to
+	}
+	if _, err := c.Gateway.RequestRefund(v.r.Context(), v.caller(), k, id, in); err != nil {
 		return err
 	}
 	return v.back("/console/payments/" + url.PathEscape(id) + "?done=requested")
@@ -144,78 +157,4 @@ func (c *Console) decideRefund(v *visit) error {
 		return err
 	}
 	return v.back("/console/payments/" + url.PathEscape(r.Payment) + done(approve))
-}
-
-type searchData struct {
-	Q        string
-	Why      string // why what is found is found
-	Orders   []*gateway.OrderView
-	Payments []gateway.PaymentView
-	Agencies map[string]string
-}
-
-// search finds by any number that a citizen may read out: dossier code, request, payment, reference, transaction.
-func (c *Console) search(v *visit) error {
-	d := searchData{Q: strings.TrimSpace(v.r.URL.Query().Get("q"))}
-	if len(d.Q) > 100 || strings.ContainsRune(d.Q, 0) {
-		d.Q = ""
-	}
-	if d.Q != "" {
-		to, err := v.find(&d)
-		if err != nil && gateway.ProblemName(err) != gateway.ProblemNotFound {
-			return err
-		}
-		if to != "" {
-			return v.back(to)
-		}
-		if d.Agencies, err = c.Gateway.Agencies(v.r.Context()); err != nil {
-			return err
-		}
-	}
-	return v.show(http.StatusOK, "search", "Tìm", d)
-}
-
-// find looks a number up; where it names one page, that is where to go.
-func (v *visit) find(d *searchData) (to string, err error) {
-	ctx, who, g := v.r.Context(), v.caller(), v.c.Gateway
-	switch {
-	case strings.HasPrefix(d.Q, "pay_"):
-		_, err := g.Payment(ctx, who, d.Q)
-		if err != nil {
-			return "", err
-		}
-		return "/console/payments/" + url.PathEscape(d.Q), nil
-	case strings.HasPrefix(d.Q, "dis_"):
-		_, err := v.c.Reconciler.Discrepancy(ctx, who, d.Q)
-		if err != nil {
-			return "", err
-		}
-		return "/console/discrepancies/" + url.PathEscape(d.Q), nil
-	case strings.HasPrefix(d.Q, "rfd_"):
-		r, err := g.Refund(ctx, who, d.Q)
-		if err != nil {
-			return "", err
-		}
-		return "/console/payments/" + url.PathEscape(r.Payment), nil
-	case strings.HasPrefix(d.Q, "ord_"):
-		o, err := g.Order(ctx, who, d.Q)
-		if err != nil {
-			return "", err
-		}
-		d.Orders, d.Why = []*gateway.OrderView{o}, "mã yêu cầu nộp phí"
-		return "", nil
-	case gateway.CheckDossierCode(d.Q) == nil:
-		d.Orders, _, err = g.Orders(ctx, who, gateway.Filter{DossierCode: d.Q}, pageSize, "")
-		d.Why = "mã hồ sơ"
-		return "", err
-	}
-	if d.Orders, _, err = g.Orders(ctx, who, gateway.Filter{Reference: d.Q}, pageSize, ""); err != nil {
-		return "", err
-	}
-	d.Why = "mã tham chiếu của cổng dịch vụ công"
-	if len(d.Orders) == 0 {
-		d.Why = "mã tham chiếu hoặc mã giao dịch của nhà cung cấp"
-		d.Payments, err = g.PaymentsCalled(ctx, who, d.Q, pageSize)
-	}
-	return "", err
 }

@@ -80,19 +80,6 @@ func rows(days []reconciliation.Day, all []place) []dayRow {
 	return out
 }
 
-// verdict is the day in one word.
-func verdict(d *reconciliation.Day) word {
-	switch {
-	case d.Late():
-		return word{"warn", "◌", "Chưa có tệp"}
-	case d.Unexplained != 0:
-		return word{"bad", "✕", "Lệch"}
-	case !d.Agrees():
-		return word{"warn", "✕", "Lệch, đã rõ lý do"}
-	}
-	return word{"good", "✓", "Khớp"}
-}
-
 // waiting is something that a person must decide.
 type waiting struct {
 	Path, What string
@@ -100,62 +87,6 @@ type waiting struct {
 	By         string
 	At         time.Time
 	Mine       bool // proposed by who looks: another person must decide
-}
-
-type todayData struct {
-	Span         int
-	From, To     string
-	Rows         []dayRow
-	Differ, Late int
-	Open         []reconciliation.Open
-	OpenCount    int
-	Waiting      []waiting
-	Decides      bool
-	MayUpload    bool
-	WaitingForMe int
-}
-
-func (c *Console) today(v *visit) error {
-	span := 3
-	switch v.r.URL.Query().Get("days") {
-	case "7":
-		span = 7
-	case "31":
-		span = 31
-	}
-	d := todayData{Span: span, From: c.date(span), To: c.date(0), Decides: v.may(identity.Approver), MayUpload: v.may(identity.Finance)}
-	all, err := v.places()
-	if err != nil {
-		return err
-	}
-	days, err := c.Reconciler.Period(v.r.Context(), v.caller(), d.From, c.date(1)) // today is not over
-	if err != nil {
-		return err
-	}
-	d.Rows = rows(days, all)
-	for i := range d.Rows {
-		switch r := &d.Rows[i]; {
-		case r.Late():
-			d.Late++
-		case !r.Agrees():
-			d.Differ++
-		}
-	}
-	if d.Open, err = c.Reconciler.OpenKinds(v.r.Context(), v.caller()); err != nil {
-		return err
-	}
-	for _, o := range d.Open {
-		d.OpenCount += o.Count
-	}
-	if d.Waiting, err = v.waiting(); err != nil {
-		return err
-	}
-	for _, w := range d.Waiting {
-		if d.Decides && !w.Mine {
-			d.WaitingForMe++
-		}
-	}
-	return v.show(http.StatusOK, "today", "Hôm nay", d)
 }
 
 // mostWaiting is how much a page shows of what waits.

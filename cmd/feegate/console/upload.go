@@ -37,6 +37,7 @@ type uploadData struct {
 	More          int // findings or errors that are not shown
 	Known         bool
 	Account       place
+	Bank          statementData
 }
 
 func (c *Console) uploadPage(v *visit) error {
@@ -68,7 +69,7 @@ func (v *visit) showUpload(status int, d uploadData) error {
 	return v.show(status, "upload", "Tải tệp đối soát", d)
 }
 
-// upload takes a file: the fields stand before it, so that it is read as it arrives and never held. With ?preview it is only looked at.
+// upload takes a file of either kind: the fields stand before it, so that it is read as it arrives and never held. With ?preview it is only looked at.
 func (c *Console) upload(v *visit) error {
 	control := http.NewResponseController(v.w)
 	_ = control.SetReadDeadline(time.Now().Add(uploadWithin)) // where the connection has no deadlines this does nothing
@@ -86,6 +87,12 @@ func (c *Console) upload(v *visit) error {
 		return errCSRF
 	}
 	d := uploadData{AccountID: fields["account"], Date: fields["date"], ExpectedLines: fields["expected_lines"], Replaces: fields["replaces"]}
+	if d.Date == "" {
+		d.Date = c.date(1)
+	}
+	if fields["kind"] == "statement" {
+		return v.statement(d, fields["bank_account"], file)
+	}
 	refuse := func(field, detail string) error {
 		d.Errors = []providers.LineError{{Field: field, Detail: detail}}
 		return v.showUpload(http.StatusUnprocessableEntity, d)
@@ -144,6 +151,9 @@ func (v *visit) refuseUpload(d uploadData, err error) error {
 	case errors.As(err, &p):
 		m := meaningOf(p.Name)
 		d.Errors = []providers.LineError{{Detail: m.what + ". " + m.next}}
+		if said := vietnamese(p.Detail); said != "" {
+			d.Errors[0].Detail += " (" + said + ")"
+		}
 		for _, f := range p.Fields {
 			d.Errors = append(d.Errors, providers.LineError{Field: f.Field, Detail: f.Detail})
 		}

@@ -89,7 +89,9 @@ var channels = map[string]string{"portal_checkout": "Trang nộp tiền", "offic
 var notices = map[string]string{"proposed": "Đã ghi đề nghị. Người duyệt khác sẽ quyết định.", "resolved": "Đã thực hiện.", "approved": "Đã duyệt.", "rejected": "Đã từ chối.",
 	"requested": "Đã đề nghị hoàn tiền. Người duyệt khác sẽ quyết định.", "matched": "Đã đối soát lại ngày này.", "matched_by_person": "Đã ghép.",
 	"closed": "Đã khóa sổ ngày này. Một người duyệt khác sẽ ký.", "signed": "Đã ký. Số liệu ngày này không đổi được nữa.", "reopen-asked": "Đã ghi yêu cầu mở lại. Một người ở vai trò kia phải đồng ý.",
-	"reopen-approve": "Đã mở lại ngày này.", "reopen-reject": "Yêu cầu mở lại đã được bỏ."}
+	"reopen-approve": "Đã mở lại ngày này.", "reopen-reject": "Yêu cầu mở lại đã được bỏ.",
+	"layout": "Đã xác nhận cách đọc các cột.", "listed": "Đã lập danh sách. Hãy tải tệp và gửi ngân hàng.", "paid_back": "Đã ghi: ngân hàng đã chuyển.",
+	"returned": "Đã ghi: ngân hàng trả lại. Khoản này chờ lập danh sách mới."}
 
 // Problems that the console alone gives.
 const (
@@ -208,6 +210,7 @@ func (c *Console) words() template.FuncMap {
 		"hundredthsDot": func(h adoption.Hundredths) string { return strings.Replace(hundredths(h), ",", ".", 1) },
 		"dong":          func(n int64) string { return page.Money(vnd.Signed(n)) },
 		"role":          or(roles),
+		"ledgertype":    or(ledgerTypes),
 		"matchreason":   matchReason,
 		"standing": func(s string) word {
 			if w, ok := standings[s]; ok {
