@@ -16,10 +16,13 @@ func (d *Day) Waits() bool {
 	return d.Bank.Count == 0 && d.Bank.Amount == 0 && d.Settled.Net != 0 && d.BankSide.Unexplained == d.Settled.Net
 }
 
-// Agrees says that all three came to the same, ours and settled, settled net and bank, and nothing is open.
-func (d *Day) Agrees() bool {
-	return !d.Late() && d.Sides == Sides{} && d.BankSide == Sides{} && len(d.Discrepancies) == 0
+// GrossAgrees says that ours and settled came to the same, and nothing is open.
+func (d *Day) GrossAgrees() bool {
+	return !d.Late() && d.Sides == Sides{} && len(d.Discrepancies) == 0
 }
+
+// Agrees says that all three came to the same, ours and settled, settled net and bank, and nothing is open.
+func (d *Day) Agrees() bool { return d.GrossAgrees() && d.BankSide == Sides{} }
 
 // Proposal is a resolution that waits for another person.
 type Proposal struct {

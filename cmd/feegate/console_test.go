@@ -292,7 +292,7 @@ func TestAMorningAtTheConsole(t *testing.T) {
 		t.Errorf("%s", page)
 	}
 	both := s.officer("both", []identity.Role{identity.Finance, identity.Approver})
-	if page := string(both.get("/console/today").body); !strings.Contains(page, "<b>1</b> chờ tôi duyệt") || !strings.Contains(page, "◌</span> Chờ tiền về ngân hàng") {
+	if page := string(both.get("/console/today").body); !strings.Contains(page, "<b>1</b> chờ tôi duyệt") || !strings.Contains(page, "✕</span> Lệch, chờ tiền về") {
 		t.Errorf("%s", page)
 	}
 	if r := both.act(path+"/resolutions/1/approve", url.Values{}); r.status != http.StatusSeeOther {

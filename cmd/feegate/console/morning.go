@@ -19,6 +19,8 @@ func verdict(d *reconciliation.Day) word {
 		return word{"bad", "✕", "Lệch cả hai bên"}
 	case provider:
 		return word{"bad", "✕", "Lệch với nhà cung cấp"}
+	case d.Waits() && !d.GrossAgrees():
+		return word{"warn", "✕", "Lệch, chờ tiền về"}
 	case d.Waits():
 		return word{"warn", "◌", "Chờ tiền về ngân hàng"}
 	case bank:
@@ -72,7 +74,7 @@ func (c *Console) today(v *visit) error {
 		switch r := &d.Rows[i]; {
 		case r.Late():
 			d.Late++
-		case r.Waits() && r.Unexplained == 0:
+		case r.Waits() && r.GrossAgrees():
 			d.Waits++
 		case !r.Agrees():
 			d.Differ++

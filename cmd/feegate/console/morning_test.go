@@ -32,6 +32,9 @@ func TestBothSidesOfADayCount(t *testing.T) {
 	if got := verdict(day(1, 7, 99, 99, 0)); got.Word != "Lệch với nhà cung cấp" { // the bank's money may still come
 		t.Errorf("%q", got.Word)
 	}
+	if got := verdict(day(1, 0, 99, 99, 0, "missing_at_provider")); got.Word != "Lệch, chờ tiền về" {
+		t.Errorf("%q", got.Word)
+	}
 	if d := day(1, 0, 0, 99, 98); d.Agrees() { // explained, and still a difference
 		t.Error("a difference that is explained is none")
 	}
