@@ -135,7 +135,7 @@ func finance(t *testing.T, b *box, folder string) {
 	clerk.press("#result a", "Ngày đối soát 10/03/2026")
 	clerk.until("Lệch")
 	clerk.until("Chưa giải thích được")
-	if left := value(clerk, "what is unexplained", chromedp.Text(chromedp.CSS("tr.sum td:last-child"))); left != "0\u00a0₫" {
+	if left := value(clerk, "what is unexplained", chromedp.Text(chromedp.CSS("tr.sum td[data-name='Còn lại']"))); left != "0\u00a0₫" {
 		t.Errorf("%q is not explained", left)
 	}
 	clerk.look("console-day")
