@@ -265,11 +265,13 @@ func TestDaysAlwaysComeToThePayments(t *testing.T) {
 	m.intact()
 }
 
-// refunded is a refund that succeeded at a time, and that we hear of now.
+// refunded is a refund that succeeded at a time, and that we hear of now; of money that was taken back meanwhile nothing is left on the order.
 func (m *morning) refunded(reference string, amount int, at time.Time) {
 	m.t.Helper()
-	m.exec(`INSERT INTO refunds (id, payment_id, order_id, account_id, status, amount, surplus_part, allocated_part, reason, provider_reference, provider_transaction, requested_by, requested_at, decided_by, decided_at, effective_at, recorded_at)
-		SELECT 'rfd_' || substr(md5(random()::text), 1, 20), id, order_id, account_id, 'succeeded', $2, 0, $2, 'x', 'RF' || md5(random()::text), '', 'usr_1', $4, 'usr_2', $4, $3, $4 FROM payments WHERE provider_reference = $1`,
+	m.exec(`WITH r AS (INSERT INTO refunds (id, payment_id, order_id, account_id, status, amount, surplus_part, allocated_part, reason, provider_reference, provider_transaction, requested_by, requested_at, decided_by, decided_at, effective_at, recorded_at)
+		SELECT 'rfd_' || substr(md5(random()::text), 1, 20), id, order_id, account_id, 'succeeded', $2::bigint, 0, $2::bigint, 'x', 'RF' || md5(random()::text), '', 'usr_1', $4, 'usr_2', $4, $3, $4 FROM payments
+			WHERE provider_reference = $1 RETURNING payment_id)
+		UPDATE orders o SET refunded_amount = o.refunded_amount + $2::bigint FROM r JOIN payments p ON p.id = r.payment_id WHERE o.id = p.order_id AND p.status = 'succeeded'`,
 		reference, amount, at, m.world.Now())
 }
 
