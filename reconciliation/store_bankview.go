@@ -168,12 +168,14 @@ func (r *Reconciler) EndPayout(ctx context.Context, c gateway.Caller, id, reason
 			if _, err := r.Account(ctx, c, d.AccountID); err != nil {
 				return notFound("payout")
 			}
-			if closed, err := frozen(ctx, tx, d.AccountID, d.Date); err != nil {
-				return err
-			} else if closed {
-				return &gateway.Problem{Name: ProblemDayClosed, Detail: "the day " + d.Date + " is closed: its payout stays as it is"}
+			for _, date := range []string{d.Date, d.CountsOn} {
+				if closed, err := frozen(ctx, tx, d.AccountID, date); err != nil {
+					return err
+				} else if closed {
+					return &gateway.Problem{Name: ProblemDayClosed, Detail: "the day " + date + " is closed: its payout stays as it is"}
+				}
+				days = append(days, accountDay{d.AccountID, date})
 			}
-			days = append(days, accountDay{d.AccountID, d.Date})
 		}
 		switch {
 		case p.EndedAt != nil:
@@ -184,7 +186,15 @@ func (r *Reconciler) EndPayout(ctx context.Context, c gateway.Caller, id, reason
 		if err := endPayouts(ctx, tx, []string{id}, reason, c.Actor, r.now()); err != nil {
 			return err
 		}
-		if err := r.matchIn(ctx, tx, days); err != nil {
+		var lines []int64
+		for _, k := range p.Credits {
+			lines = append(lines, k.ID)
+		}
+		free, err := creditDays(ctx, tx, lines)
+		if err != nil {
+			return err
+		}
+		if err := r.matchIn(ctx, tx, append(days, free...)); err != nil {
 			return err
 		}
 		out, err = r.onePayout(ctx, tx, id)

@@ -65,14 +65,6 @@ func (r *Reconciler) paymentProposals(ctx context.Context, x sqlx.QueryerContext
 	return out, nil
 }
 
-// namedDays are the days on which a credit is named.
-func namedDays(ctx context.Context, x sqlx.QueryerContext, line int64) (days []accountDay, err error) {
-	if err := sqlx.SelectContext(ctx, x, &days, `SELECT account_id, date::text AS date FROM discrepancies WHERE bank_line_id = $1 OR transfer_id = (SELECT transfer_id FROM statement_transfers WHERE line_id = $1)`, line); err != nil {
-		return nil, fmt.Errorf("finding where a credit is named: %w", err)
-	}
-	return days, nil
-}
-
 // firstAccount is the first merchant account of an agency, "" where it has none: whose morning its slips are.
 func firstAccount(ctx context.Context, x sqlx.QueryerContext, agency string) (id string, err error) {
 	err = sqlx.GetContext(ctx, x, &id, `SELECT id FROM merchant_accounts WHERE agency_code = $1 ORDER BY position, id LIMIT 1`, agency)

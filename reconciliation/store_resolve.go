@@ -127,7 +127,11 @@ func (r *Reconciler) moveOff(ctx context.Context, tx *sqlx.Tx, d *Discrepancy, p
 	if sum == 0 {
 		return nil
 	}
-	from, to := "receivable:"+d.AccountID, map[string]string{ClaimFromProvider: "claim:", WriteOff: "written_off:"}[p.Action]+d.AccountID
+	holder := "receivable:" // what the provider owes; a credit that belongs to nothing is money of the bank that nobody owed
+	if d.Kind == "bank_unmatched" {
+		holder = "bank:"
+	}
+	from, to := holder+d.AccountID, map[string]string{ClaimFromProvider: "claim:", WriteOff: "written_off:"}[p.Action]+d.AccountID
 	if sum < 0 {
 		from, to, sum = to, from, -sum
 	}

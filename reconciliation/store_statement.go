@@ -222,7 +222,7 @@ func (r *Reconciler) tieLine(ctx context.Context, line int64, transfer, reversed
 	if _, err := r.db.ExecContext(ctx, `WITH tied AS (INSERT INTO statement_transfers (line_id, transfer_id, recorded_at, reverses) VALUES ($1, $2, $3, nullif($4, '')) ON CONFLICT DO NOTHING)
 		INSERT INTO days_to_match (account_id, date, since) SELECT DISTINCT account_id, date, $3::timestamptz FROM (
 			SELECT account_id, business_day(paid_at) AS date FROM payments WHERE (transfer_id = $2 OR id = nullif($4, '')) AND paid_at IS NOT NULL
-			UNION ALL SELECT p.account_id, l.booked_on FROM payments p JOIN statement_lines l ON l.id = $1 WHERE p.id = nullif($4, '')
+			UNION ALL SELECT p.account_id, unnest(ARRAY[l.booked_on, business_day($3)]) FROM payments p JOIN statement_lines l ON l.id = $1 WHERE p.id = nullif($4, '')
 			UNION ALL SELECT `+ownerOf+`, business_day(t.at) FROM bank_transfers t WHERE t.id = $2
 			UNION ALL SELECT f.account_id, business_day(f.effective_at) FROM bank_transfers t JOIN refunds f ON f.manual AND f.status = 'succeeded' AND f.provider_transaction IN (t.id, nullif(t.bank_reference, '')) WHERE t.id = $2 AND t.direction = 'out') d
 		WHERE account_id IS NOT NULL AND date IS NOT NULL ON CONFLICT DO NOTHING`, line, transfer, r.now(), reversed); err != nil {

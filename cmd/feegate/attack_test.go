@@ -1,0 +1,191 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"feegate/gateway/identity"
+)
+
+// shut closes an account's day, every open discrepancy of it carried forward.
+func (s *street) shut(token, accountID, date string) {
+	s.t.Helper()
+	s.ok(s.as(token, http.MethodPost, "/v1/reconciliations", "", map[string]string{"date": date, "account_id": accountID}), 200)
+	for _, d := range s.list(token, "account_id="+accountID+"&date="+date) {
+		if d["status"] != "resolved" && d["action"] == nil {
+			s.ok(s.as(token, http.MethodPost, "/v1/discrepancies/"+text(d["id"])+"/resolutions", fmt.Sprint("c", s.count(`SELECT count(*) FROM resolutions`), text(d["id"])), map[string]string{"action": "carry_forward", "note": "chờ"}), 201)
+		}
+	}
+	s.ok(s.as(token, http.MethodPost, "/v1/days/"+accountID+"/"+date+"/close", "", nil), 200)
+}
+
+// intact holds the closed days to their rows.
+func (s *street) intact() {
+	s.t.Helper()
+	if says, _ := s.commands().run(0, "day", "verify"); !strings.Contains(says, "intact") {
+		s.t.Errorf("%s", says)
+	}
+}
+
+func (s *street) holds(account string) int {
+	s.t.Helper()
+	return s.count(`SELECT coalesce(sum(CASE WHEN to_account = $1 THEN amount ELSE -amount END), 0) FROM moves WHERE $1 IN (to_account, from_account)`, account)
+}
+
+// A credit that a closed day counts as nobody's is used for nothing while that day is closed: it would be counted twice.
+func TestACreditOfAClosedDayIsNotUsedAgain(t *testing.T) {
+	s := newStreet(t)
+	bank := s.paidOut()
+	mai, lan := s.person("mai", []identity.Role{identity.Finance}), s.person("lan", []identity.Role{identity.Approver})
+	s.take("acc_vnpay_7", 0, 3)
+	s.move(24 * time.Hour)
+	s.settled(mai, "acc_vnpay_7", "FEEGATE7", "2026-03-10", "")
+	s.ok(s.statementFile(mai, "", strings.ReplaceAll(stated(bank, 0, [3]string{"FT1", "48350", "CHUYEN TIEN 1"}, [3]string{"FT2", "100000", "CHUYEN TIEN 2"}), "10/03/2026;FT", "11/03/2026;FT")), 201)
+	s.move(9 * 24 * time.Hour)
+	s.shut(mai, "acc_momo_7", "2026-03-11")
+	before := side(s.dayOf(mai, "acc_momo_7", "2026-03-11"))
+	for _, m := range s.ok(s.as(mai, http.MethodGet, "/v1/match-proposals?account_id=acc_vnpay_7", "", nil), 200)["items"].([]any) {
+		s.as(mai, http.MethodPost, "/v1/match-proposals/"+text(m.(map[string]any)["id"])+"/accept", "", map[string]string{"account_id": "acc_vnpay_7", "note": "đã hỏi"})
+	}
+	if n := s.count(`SELECT count(*) FROM bank_uses`); n != 0 {
+		t.Errorf("%d uses of what a closed day counts", n)
+	}
+	s.ok(s.as(lan, http.MethodPost, "/v1/days/acc_momo_7/2026-03-11/sign", "", nil), 200)
+	if got := side(s.dayOf(mai, "acc_momo_7", "2026-03-11")); got != before {
+		t.Errorf("%s, was %s", got, before)
+	}
+	s.intact()
+}
+
+// A payout that ends sets its credit free: where the day of its booking was closed meanwhile, it counts on an open day.
+func TestACreditSetFreeAfterItsDayWasClosed(t *testing.T) {
+	s := newStreet(t)
+	bank := s.paidOut()
+	mai := s.person("mai", []identity.Role{identity.Finance})
+	s.take("acc_vnpay_7", 0, 3)
+	s.move(24 * time.Hour)
+	s.settled(mai, "acc_vnpay_7", "FEEGATE7", "2026-03-10", "")
+	s.ok(s.statementFile(mai, "", strings.ReplaceAll(stated(bank, 0, [3]string{"FT1", "148350", "CHUYEN TIEN 1"}), "10/03/2026;FT", "11/03/2026;FT")), 201)
+	items := s.ok(s.as(mai, http.MethodGet, "/v1/match-proposals?account_id=acc_vnpay_7", "", nil), 200)["items"].([]any)
+	s.ok(s.as(mai, http.MethodPost, "/v1/match-proposals/"+text(items[0].(map[string]any)["id"])+"/accept", "", map[string]string{"account_id": "acc_vnpay_7", "note": "đã hỏi"}), 200)
+	s.move(9 * 24 * time.Hour)
+	s.shut(mai, "acc_momo_7", "2026-03-11")
+	payout := s.one(`SELECT id FROM payouts WHERE ended_at IS NULL`)
+	s.ok(s.as(mai, http.MethodPost, "/v1/payouts/"+payout+"/end", "", map[string]string{"reason": "nhầm"}), 200)
+	if _, err := s.app.reconciler.MatchDue(t.Context(), 100); err != nil {
+		t.Fatal(err)
+	}
+	s.intact()
+	if items := s.list(mai, "kind=bank_unmatched&status=open"); len(items) != 1 || items[0]["date"] != "2026-03-20" {
+		t.Errorf("the credit is named nowhere: %v", items)
+	}
+}
+
+// The bank takes a payment back on a day that is closed by then: the figures stay, the money is on an open day and in the books.
+func TestABankTakesBackOnAClosedDay(t *testing.T) {
+	s := newStreet(t)
+	s.bank()
+	mai := s.person("mai", []identity.Role{identity.Finance})
+	_, _, reference, _ := s.shown(1)
+	s.wired(map[string]any{"amount": 50000, "content": reference, "reference": "FT77"})
+	s.move(24 * time.Hour)
+	head, credit := ":20:S1\n:25:"+ownBank+"\n:28C:1/1\n:60F:C260310VND0,\n", ":61:2603100310C50000,NTRFNONREF//FT77\n:86:"+reference+"\n"
+	s.ok(s.statementFile(mai, "", head+credit+":62F:C260310VND50000,\n-\n"), 201)
+	s.shut(mai, "acc_sepay", day)
+	before := side(s.dayOf(mai, "acc_sepay", day))
+	s.ok(s.statementFile(mai, "", head+credit+":61:2603100310RC50000,NTRFNONREF//FT78\n:86:HOAN TRA GD FT77\n:62F:C260310VND0,\n-\n"), 201)
+	for _, d := range []string{"2026-03-11", day} {
+		s.ok(s.as(mai, http.MethodPost, "/v1/reconciliations", "", map[string]string{"date": d, "account_id": "acc_sepay"}), 200)
+	}
+	if got := side(s.dayOf(mai, "acc_sepay", day)); got != before {
+		t.Errorf("%s, was %s", got, before)
+	}
+	if got := side(s.dayOf(mai, "acc_sepay", "2026-03-11")); !strings.Contains(got, "=0 bank ") || !strings.HasSuffix(strings.Split(got, " map")[0], "=0") || !strings.Contains(got, "reversal") {
+		t.Errorf("the open day: %s", got)
+	}
+	for _, a := range []string{"clearing:acc_sepay", "bank:acc_sepay"} {
+		if n := s.holds(a); n != 0 {
+			t.Errorf("%s holds %d", a, n)
+		}
+	}
+	s.intact()
+}
+
+// What is written off of a credit that belongs to nothing is the bank's: the provider owes nothing for it.
+func TestWritingOffANobodysCredit(t *testing.T) {
+	s := newStreet(t)
+	bank := s.paidOut()
+	mai, lan := s.person("mai", []identity.Role{identity.Finance}), s.person("lan", []identity.Role{identity.Approver})
+	s.ok(s.statementFile(mai, "", stated(bank, 0, [3]string{"FT1", "33000", "NGUYEN VAN A"})), 201)
+	d := s.list(mai, "kind=bank_unmatched")[0]
+	path := "/v1/discrepancies/" + text(d["id"]) + "/resolutions"
+	r := s.ok(s.as(mai, http.MethodPost, path, "w1", map[string]string{"action": "write_off", "note": "không rõ"}), 201)
+	s.ok(s.as(lan, http.MethodPost, fmt.Sprint(path, "/", r["n"], "/approve"), "", nil), 200)
+	if r, b := s.holds("receivable:"+text(d["account_id"])), s.holds("bank:"+text(d["account_id"])); r != 0 || b != 33000 {
+		t.Errorf("receivable %d, bank %d", r, b)
+	}
+}
+
+// A credit that names the provider alone is named at the bank account's first account until a file explains it: that one's day is matched with it.
+func TestACreditNamedAtAnotherAccountIsHealedThere(t *testing.T) {
+	s := newStreet(t)
+	bank := s.paidOut()
+	mai := s.person("mai", []identity.Role{identity.Finance})
+	s.take("acc_vnpay_7", 0, 3)
+	s.move(24 * time.Hour)
+	s.ok(s.statementFile(mai, "", strings.ReplaceAll(stated(bank, 0, [3]string{"FT1", "148350", "VNPAY TRA TIEN"}), "10/03/2026;FT", "11/03/2026;FT")), 201)
+	if got := s.list(mai, "kind=bank_unmatched&status=open"); len(got) != 1 || got[0]["account_id"] != "acc_momo_7" {
+		t.Errorf("%v", got)
+	}
+	s.settled(mai, "acc_vnpay_7", "FEEGATE7", "2026-03-10", "")
+	if got, want := side(s.dayOf(mai, "acc_vnpay_7", "2026-03-10")), "0-0=0 bank 1/148350 0-0=0 map[]"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if got, want := side(s.dayOf(mai, "acc_momo_7", "2026-03-11")), "0-0=0 bank 0/0 0-0=0 map[]"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// A movement that two files tell of, one with the bank's number and one without, is one nobody's credit.
+func TestANobodysCreditInTwoFormatsIsOne(t *testing.T) {
+	s := newStreet(t)
+	s.bank()
+	mai := s.person("mai", []identity.Role{identity.Finance})
+	s.ok(s.statementFile(mai, "", stated(ownBank, 0, [3]string{"", "25000", "NGUYEN VAN A"})), 201)
+	mt := ":20:S1\n:25:" + ownBank + "\n:28C:1/1\n:60F:C260310VND0,\n:61:2603100310C25000,NTRFNONREF//FT1\n:86:NGUYEN VAN A\n:62F:C260310VND25000,\n-\n"
+	s.ok(s.statementFile(mai, "", mt), 201)
+	if got, want := side(s.dayOf(mai, "acc_sepay", day)), "0-0=0 bank 1/25000 -25000--25000=0 map[bank_unmatched:1]"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// A payout that counts on a day that is closed stays, whatever becomes of the day that it pays.
+func TestAPayoutThatCountsOnAClosedDayStays(t *testing.T) {
+	s := newStreet(t)
+	bank := s.paidOut()
+	mai, an, lan := s.person("mai", []identity.Role{identity.Finance}), s.person("an", []identity.Role{identity.Admin}), s.person("lan", []identity.Role{identity.Approver})
+	s.take("acc_vnpay_7", 0, 3)
+	s.move(24 * time.Hour)
+	const day = "2026-03-10"
+	file := s.settled(mai, "acc_vnpay_7", "FEEGATE7", day, "")
+	s.move(9 * 24 * time.Hour)
+	s.shut(mai, "acc_vnpay_7", day)
+	s.ok(s.statementFile(mai, "", strings.ReplaceAll(stated(bank, 0, [3]string{"FT1", "148350", "VNPAY FEEGATE7 NGAY 10/03/2026"}), "10/03/2026;FT", "19/03/2026;FT")), 201)
+	if got, want := side(s.dayOf(mai, "acc_vnpay_7", "2026-03-20")), "0-0=0 bank 1/148350 -148350--148350=0 map[late:1]"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	s.move(24 * time.Hour)
+	s.shut(mai, "acc_vnpay_7", "2026-03-20")
+	path := "/v1/days/acc_vnpay_7/" + day + "/reopen"
+	s.ok(s.as(an, http.MethodPost, path, "", map[string]string{"reason": "tệp mới"}), 200)
+	s.ok(s.as(lan, http.MethodPost, path+"/approve", "", nil), 200)
+	other := s.send(http.MethodGet, s.sim+"/control/vnpay/settlement?account=FEEGATE7&date="+day+"&lose=1", nil, nil)
+	s.ok(s.uploadTo(mai, "/v1/settlements", "account_id", "acc_vnpay_7", "date", day, "replaces", text(file["id"]), "file", string(other.body)), 201)
+	s.intact()
+	if got := side(s.dayOf(mai, "acc_vnpay_7", day)); !strings.Contains(got, "=0 bank 0/0") {
+		t.Errorf("%s", got)
+	}
+}
