@@ -7,7 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"feegate/gateway"
+	"feegate/gateway/account"
 	"feegate/gateway/identity"
+	"feegate/gateway/vnd"
 )
 
 // shut closes an account's day, every open discrepancy of it carried forward.
@@ -187,5 +190,49 @@ func TestAPayoutThatCountsOnAClosedDayStays(t *testing.T) {
 	s.intact()
 	if got := side(s.dayOf(mai, "acc_vnpay_7", day)); !strings.Contains(got, "=0 bank 0/0") {
 		t.Errorf("%s", got)
+	}
+}
+
+// Two agencies share a bank account: neither sees the other's payouts, texts, discrepancies, nor what could explain its own with them.
+func TestAgenciesThatShareABankAccount(t *testing.T) {
+	s := newStreet(t)
+	bank := s.paidOut()
+	if _, err := s.db.ExecContext(t.Context(), `INSERT INTO agencies (code, name) VALUES ('H10.99', 'UBND xã khác')`); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.app.accounts.Create(t.Context(), account.Account{ID: "acc_momo_9", Provider: "momo", AgencyCode: "H10.99", Kinds: []string{"phi", "le_phi"}, BaseURL: s.sim + "/momo", Position: 9,
+		Credentials:     map[string]string{"partnerCode": "FEEGATEMOMO9", "accessKey": "FEEGATEACCESSKEY", "secretKey": "SECRETKEYFORTESTVECTORS000000007"},
+		BeneficiaryBank: "970436", BeneficiaryAccount: bank, BeneficiaryName: "UBND XA", Tariff: vnd.Tariff{BPS: 110}}); err != nil {
+		t.Fatal(err)
+	}
+	mai, near, far := s.person("mai", []identity.Role{identity.Finance}), s.person("gan", []identity.Role{identity.Finance}, "H10.12"), s.person("xa", []identity.Role{identity.Finance}, "H10.99")
+	s.take("acc_vnpay_7", 0, 3)
+	s.move(24 * time.Hour)
+	s.settled(mai, "acc_vnpay_7", "FEEGATE7", "2026-03-10", "")
+	imp := s.ok(s.statementFile(mai, "", strings.ReplaceAll(stated(bank, 0, [3]string{"FT1", "148350", "VNPAY FEEGATE7 NGAY 10/03/2026"}, [3]string{"FT2", "70000", "MOMO FEEGATEMOMO9 NGAY 10/03/2026"}, [3]string{"FT3", "60000", "MOMO FEEGATEMOMO7 NGAY 10/03/2026"},
+		[3]string{"FT4", "40000", "NGUYEN VAN A"}), "10/03/2026;FT", "11/03/2026;FT")), 201)
+	for who, c := range map[string]struct{ token, want string }{"both": {mai, "148350 70000 60000 40000 "}, "near": {near, "148350 60000 40000 "}, "far": {far, "70000 40000 "}} {
+		for _, path := range []string{"/v1/bank/lines?", "/v1/imports/" + text(imp["id"]) + "/lines?"} {
+			got := ""
+			for _, i := range s.ok(s.as(c.token, http.MethodGet, path+"limit=50", "", nil), 200)["items"].([]any) {
+				l := i.(map[string]any)
+				got += fmt.Sprint(l["amount"], " ")
+				if l["discrepancy"] != nil {
+					if r := s.as(c.token, http.MethodGet, "/v1/discrepancies/"+text(l["discrepancy"]), "", nil); r.status != 200 {
+						t.Errorf("%s is shown a discrepancy that is not theirs: %v", who, l)
+					}
+				}
+			}
+			if got != c.want {
+				t.Errorf("%s sees %s, want %s", who, got, c.want)
+			}
+		}
+	}
+	for _, id := range []string{"FT1", "FT3"} {
+		s.problem(s.as(far, http.MethodGet, "/v1/bank/lines/"+s.one(`SELECT id::text FROM statement_lines WHERE reference = '`+id+`'`), "", nil), 404, "not-found")
+	}
+	lines, err := s.app.reconciler.ProposedMatches(t.Context(), gateway.Caller{Actor: "usr_x", Person: true, Agencies: []string{"H10.99"}}, "")
+	if err != nil || len(lines) != 0 {
+		t.Errorf("%v %v", lines, err)
 	}
 }
