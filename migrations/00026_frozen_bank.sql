@@ -37,3 +37,5 @@ CREATE VIEW bank_reversals AS
     FROM statement_transfers x JOIN payments p ON p.id = x.reverses JOIN statement_lines l ON l.id = x.line_id WHERE x.reverses IS NOT NULL;
 GRANT SELECT ON bank_reversals TO feegate_service;
 GRANT EXECUTE ON FUNCTION frozen_line TO feegate_service;
+-- A day whose matching fails is put off behind the others.
+GRANT UPDATE (since) ON days_to_match TO feegate_service;

@@ -11,6 +11,7 @@ import (
 	"feegate/gateway/account"
 	"feegate/gateway/identity"
 	"feegate/gateway/vnd"
+	"feegate/migrations/dbtest"
 )
 
 // shut closes an account's day, every open discrepancy of it carried forward.
@@ -234,5 +235,37 @@ func TestAgenciesThatShareABankAccount(t *testing.T) {
 	lines, err := s.app.reconciler.ProposedMatches(t.Context(), gateway.Caller{Actor: "usr_x", Person: true, Agencies: []string{"H10.99"}}, "")
 	if err != nil || len(lines) != 0 {
 		t.Errorf("%v %v", lines, err)
+	}
+}
+
+// A day that cannot be matched keeps neither others nor an import waiting.
+func TestADayThatFailsKeepsNoOtherWaiting(t *testing.T) {
+	s := newStreet(t)
+	bank := s.paidOut()
+	mai := s.person("mai", []identity.Role{identity.Finance})
+	if _, err := dbtest.Admin(t, s.db).ExecContext(t.Context(), `ALTER TABLE discrepancies ADD CONSTRAINT poison CHECK (date <> '2026-03-10')`); err != nil {
+		t.Fatal(err)
+	}
+	s.move(24 * time.Hour)
+	s.ok(s.statementFile(mai, "", stated(bank, 0, [3]string{"FT1", "33000", "NGUYEN VAN A"})), 201)
+	s.ok(s.statementFile(mai, "", strings.ReplaceAll(stated(bank, 33000, [3]string{"FT2", "44000", "NGUYEN VAN B"}), "10/03/2026;FT", "11/03/2026;FT")), 201)
+	if got := s.list(mai, "kind=bank_unmatched"); len(got) != 1 || got[0]["amount"] != 44000.0 {
+		t.Errorf("%v", got)
+	}
+	if n := s.count(`SELECT count(*) FROM days_to_match`); n != 1 {
+		t.Errorf("%d days wait", n)
+	}
+	s.move(time.Hour)
+	if n, err := s.app.reconciler.MatchDue(t.Context(), 1); n != 1 || err == nil {
+		t.Errorf("%d %v", n, err)
+	}
+	if _, err := dbtest.Admin(t, s.db).ExecContext(t.Context(), `ALTER TABLE discrepancies DROP CONSTRAINT poison`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.app.reconciler.MatchDue(t.Context(), 1); err != nil {
+		t.Error(err)
+	}
+	if got := s.list(mai, "kind=bank_unmatched"); len(got) != 2 {
+		t.Errorf("%v", got)
 	}
 }
