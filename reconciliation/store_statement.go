@@ -63,6 +63,9 @@ func (r *Reconciler) keepStatement(ctx context.Context, imp *StatementImport, al
 			return fmt.Errorf("importing a statement: %w", err)
 		}
 	}
+	if lines, err = r.withoutTwins(ctx, tx, lines); err != nil {
+		return err
+	}
 	if imp.Added, err = insertLines(ctx, tx, id, lines, imp.RecordedAt); err != nil {
 		return err
 	}

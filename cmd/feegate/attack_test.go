@@ -269,3 +269,34 @@ func TestADayThatFailsKeepsNoOtherWaiting(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
+
+// A payout that two files of the bank tell of, one with the bank's number and one without, pays once, whichever came first; two of one day, sum and
+// text are two.
+func TestAPayoutInTwoFormatsPaysOnce(t *testing.T) {
+	for _, first := range []int{0, 1} {
+		s := newStreet(t)
+		bank := s.paidOut()
+		mai := s.person("mai", []identity.Role{identity.Finance})
+		s.take("acc_vnpay_7", 0, 3)
+		s.move(24 * time.Hour)
+		s.settled(mai, "acc_vnpay_7", "FEEGATE7", "2026-03-10", "")
+		const text = "VNPAY FEEGATE7 NGAY 10/03/2026"
+		csv := strings.ReplaceAll(stated(bank, 0, [3]string{"", "148350", text}, [3]string{"", "7000", "LA"}, [3]string{"", "7000", "LA"}), "10/03/2026;", "11/03/2026;")
+		line := ":61:2603110311C%s,NTRFNONREF//%s\n:86:%s\n"
+		mt := ":20:S1\n:25:" + bank + "\n:28C:1/1\n:60F:C260311VND0,\n" + fmt.Sprintf(line, "148350", "FT1", text) + fmt.Sprintf(line, "7000", "FT2", "LA") + fmt.Sprintf(line, "7000", "FT3", "LA") + ":62F:C260311VND162350,\n-\n"
+		more := strings.Replace(strings.Replace(mt, ":62F:C260311VND162350,", fmt.Sprintf(line, "7000", "FT0", "LA")+":62F:C260311VND169350,", 1), ":20:S1", ":20:S2", 1)
+		files := []string{csv, mt}
+		for i, f := range []string{files[first], files[1-first], more, strings.Replace(more, ":20:S2", ":20:S3", 1), csv + "\n"} {
+			imp := s.ok(s.statementFile(mai, "", f), 201)
+			if want := []float64{3, 0, 1, 0, 0}[i]; imp["added"] != want {
+				t.Errorf("file %d: %v lines, want %v", i, imp["added"], want)
+			}
+		}
+		if got, want := side(s.dayOf(mai, "acc_vnpay_7", "2026-03-10")), "0-0=0 bank 1/148350 0-0=0 map[]"; got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+		if n := s.count(`SELECT sum(amount) FROM statement_lines`); n != 169350 {
+			t.Errorf("the bank has %d", n)
+		}
+	}
+}
