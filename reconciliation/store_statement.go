@@ -105,7 +105,7 @@ func gap(ctx context.Context, tx *sqlx.Tx, imp *StatementImport, s *statement.St
 const insertChunk = 1000
 
 // insertLines keeps the lines that no statement had, and gives how many those were. A batch told in its details takes the place of the same
-// batch told as one sum, and the sum is not added to details that are there.
+// batch told as one sum, unless that is used or a closed day counts it, and the sum is not added to details that are there.
 func insertLines(ctx context.Context, tx *sqlx.Tx, importID string, lines []bookedLine, now time.Time) (added int64, err error) {
 	type row struct {
 		BankAccount string     `json:"bank_account"`
@@ -153,7 +153,7 @@ func insertLines(ctx context.Context, tx *sqlx.Tx, importID string, lines []book
 		}
 		if _, err := tx.ExecContext(ctx, `UPDATE statement_lines w SET superseded_at = $1 FROM json_populate_recordset(NULL::statement_lines, $2) d
 			WHERE d.parent <> '' AND w.bank_account = d.bank_account AND w.reference = d.parent AND w.parent = '' AND w.superseded_at IS NULL
-			AND NOT EXISTS (SELECT FROM statement_transfers x WHERE x.line_id = w.id)`, now, string(raw)); err != nil {
+			AND NOT EXISTS (SELECT FROM statement_transfers x WHERE x.line_id = w.id) AND NOT EXISTS (SELECT FROM bank_uses u WHERE u.line_id = w.id AND u.ended_at IS NULL) AND NOT frozen_line(w.id, NULL)`, now, string(raw)); err != nil {
 			return added, fmt.Errorf("importing a statement: %w", err)
 		}
 		res, err := tx.ExecContext(ctx, `INSERT INTO statement_lines (import_id, bank_account, booked_on, value_on, at, amount, reference, key, occurrence, line_no, parent, type, content_sealed, hint_account, hint_provider, hint_days, recorded_at)

@@ -300,3 +300,37 @@ func TestAPayoutInTwoFormatsPaysOnce(t *testing.T) {
 		}
 	}
 }
+
+// The details of a sum that pays a day out already, or that a closed day counts, are not counted besides it.
+func TestTheDetailsOfASumThatIsUsed(t *testing.T) {
+	s := newStreet(t)
+	bank := s.paidOut()
+	mai := s.person("mai", []identity.Role{identity.Finance})
+	s.take("acc_vnpay_7", 0, 3)
+	s.move(24 * time.Hour)
+	s.settled(mai, "acc_vnpay_7", "FEEGATE7", "2026-03-10", "")
+	const text = "VNPAY FEEGATE7 NGAY 10/03/2026"
+	s.ok(s.statementFile(mai, "", strings.ReplaceAll(stated(bank, 0, [3]string{"FT1", "148350", text}, [3]string{"FT2", "9000", "NGUYEN VAN A"}), "10/03/2026;", "11/03/2026;")), 201)
+	s.move(9 * 24 * time.Hour)
+	s.shut(mai, "acc_momo_7", "2026-03-11")
+	before := side(s.dayOf(mai, "acc_vnpay_7", "2026-03-10"))
+	details := func(ref, text string, amounts ...int) string {
+		b, sum := "", 0
+		for i, a := range amounts {
+			b, sum = b+fmt.Sprintf(`<TxDtls><Refs><AcctSvcrRef>%s-%d</AcctSvcrRef></Refs><Amt Ccy="VND">%d</Amt><CdtDbtInd>CRDT</CdtDbtInd><RmtInf><Ustrd>%s</Ustrd></RmtInf></TxDtls>`, ref, i, a, text), sum+a
+		}
+		return fmt.Sprintf(`<Ntry><Amt Ccy="VND">%d</Amt><CdtDbtInd>CRDT</CdtDbtInd><Sts><Cd>BOOK</Cd></Sts><BookgDt><Dt>2026-03-11</Dt></BookgDt><AcctSvcrRef>%s</AcctSvcrRef><NtryDtls>%s</NtryDtls></Ntry>`, sum, ref, b)
+	}
+	balance := func(code string, n int) string {
+		return fmt.Sprintf(`<Bal><Tp><CdOrPrtry><Cd>%s</Cd></CdOrPrtry></Tp><Amt Ccy="VND">%d</Amt><CdtDbtInd>CRDT</CdtDbtInd><Dt><Dt>2026-03-11</Dt></Dt></Bal>`, code, n)
+	}
+	s.ok(s.statementFile(mai, "", `<?xml version="1.0" encoding="UTF-8"?><Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.08"><BkToCstmrStmt><GrpHdr><MsgId>M</MsgId><CreDtTm>2026-03-20T00:00:00+07:00</CreDtTm></GrpHdr><Stmt><Id>X</Id><Acct><Id><Othr><Id>`+bank+
+		`</Id></Othr></Id><Ccy>VND</Ccy></Acct>`+balance("OPBD", 0)+balance("CLBD", 157350)+details("FT1", text, 100000, 48350)+details("FT2", "NGUYEN VAN A", 4000, 5000)+`</Stmt></BkToCstmrStmt></Document>`), 201)
+	if got := side(s.dayOf(mai, "acc_vnpay_7", "2026-03-10")); got != before {
+		t.Errorf("%s, was %s", got, before)
+	}
+	if items := s.list(mai, "kind=bank_unmatched"); len(items) != 1 {
+		t.Errorf("%v", items)
+	}
+	s.intact()
+}
