@@ -220,6 +220,16 @@ func (r *Reconciler) unheard(ctx context.Context, limit int) ([]heardLine, error
 	return out, nil
 }
 
+// untold is how many lines of a day of an account of transfers nobody has taken in yet, though somebody will.
+func (r *Reconciler) untold(ctx context.Context, x sqlx.QueryerContext, accountID, date string) (n int, err error) {
+	if err := sqlx.GetContext(ctx, x, &n, `SELECT count(*) FROM merchant_accounts a JOIN account_banks b ON b.account_id = a.id JOIN statement_lines l ON l.bank_account = b.bank_account
+		WHERE a.id = $1 AND a.provider = ANY ($3) AND l.booked_on BETWEEN $2::date - 1 AND $2::date + 1 AND $2::date = coalesce(business_day(l.at), l.booked_on) AND l.recorded_at > $4 AND l.superseded_at IS NULL
+		AND l.type IN ('transfer', 'other') AND l.content_sealed IS NOT NULL AND NOT EXISTS (SELECT FROM statement_transfers t WHERE t.line_id = l.id)`, accountID, date, r.transferProviders(), r.now().Add(-namedWithin)); err != nil {
+		return 0, fmt.Errorf("looking for lines that nobody has taken in: %w", err)
+	}
+	return n, nil
+}
+
 // tieLine says which transfer a line is, and which payment it takes back; the days that this concerns are matched again.
 func (r *Reconciler) tieLine(ctx context.Context, line int64, transfer, reversed string) error {
 	if _, err := r.db.ExecContext(ctx, `WITH tied AS (INSERT INTO statement_transfers (line_id, transfer_id, recorded_at, reverses) VALUES ($1, $2, $3, nullif($4, '')) ON CONFLICT DO NOTHING)

@@ -334,3 +334,25 @@ func TestTheDetailsOfASumThatIsUsed(t *testing.T) {
 	}
 	s.intact()
 }
+
+// A day is not closed while lines of its statement wait to be taken in: what they pay would be counted twice, or not at all.
+func TestADayIsNotClosedBeforeItsStatementIsTakenIn(t *testing.T) {
+	s := newStreet(t)
+	s.bank()
+	mai := s.person("mai", []identity.Role{identity.Finance})
+	s.move(24 * time.Hour)
+	rows := make([][3]string, 0, 502)
+	for i := range 502 {
+		rows = append(rows, [3]string{fmt.Sprint("FT", i), "-1000", "CHI"})
+	}
+	s.ok(s.statementFile(mai, "", stated(ownBank, 1000000, rows...)), 201)
+	refused := s.problem(s.as(mai, http.MethodPost, "/v1/days/acc_sepay/"+day+"/close", "", nil), 409, "day-not-ready")
+	if f := fmt.Sprint(refused["errors"]); !strings.Contains(f, "statement") || !strings.Contains(f, "2 movements") {
+		t.Errorf("%s", f)
+	}
+	if _, err := s.app.reconciler.HearStatements(t.Context(), 100); err != nil {
+		t.Fatal(err)
+	}
+	s.shut(mai, "acc_sepay", day)
+	s.intact()
+}
