@@ -356,3 +356,41 @@ func TestADayIsNotClosedBeforeItsStatementIsTakenIn(t *testing.T) {
 	s.shut(mai, "acc_sepay", day)
 	s.intact()
 }
+
+// done does what needs two about a discrepancy.
+func (s *street) done(one, other, id, action string) {
+	s.t.Helper()
+	path := "/v1/discrepancies/" + id + "/resolutions"
+	r := s.ok(s.as(one, http.MethodPost, path, fmt.Sprint(action, s.count(`SELECT count(*) FROM resolutions`)), map[string]string{"action": action, "note": "xử lý"}), 201)
+	s.ok(s.as(other, http.MethodPost, fmt.Sprint(path, "/", r["n"], "/approve"), "", nil), 200)
+}
+
+// What was claimed in vain and is written off then has moved once.
+func TestWhatIsClaimedAndThenWrittenOffMovesOnce(t *testing.T) {
+	s := newStreet(t)
+	s.paidOut()
+	mai, lan := s.person("mai", []identity.Role{identity.Finance}), s.person("lan", []identity.Role{identity.Approver})
+	s.take("acc_vnpay_7", 0, 3)
+	s.move(24 * time.Hour)
+	s.settled(mai, "acc_vnpay_7", "FEEGATE7", "2026-03-10", "")
+	s.move(9 * 24 * time.Hour)
+	s.ok(s.as(mai, http.MethodPost, "/v1/reconciliations", "", map[string]string{"date": "2026-03-10", "account_id": "acc_vnpay_7"}), 200)
+	id := text(s.list(mai, "kind=bank_short")[0]["id"])
+	books := func() string {
+		return fmt.Sprint(s.holds("receivable:acc_vnpay_7"), " ", s.holds("claim:acc_vnpay_7"), " ", s.holds("written_off:acc_vnpay_7"))
+	}
+	for _, c := range []struct{ action, want string }{{"claim_from_provider", "0 148350 0"}, {"claim_from_provider", "0 148350 0"}, {"write_off", "0 0 148350"}} {
+		s.done(mai, lan, id, c.action)
+		if got := books(); got != c.want {
+			t.Errorf("%s: %s, want %s", c.action, got, c.want)
+		}
+	}
+	s.ok(s.as(mai, http.MethodPost, "/v1/discrepancies/"+id+"/reopen", "", map[string]string{"reason": "nhầm"}), 200)
+	if got := books(); got != "148350 0 0" {
+		t.Errorf("reopened: %s", got)
+	}
+	s.done(mai, lan, id, "write_off")
+	if got := books(); got != "0 0 148350" {
+		t.Errorf("again: %s", got)
+	}
+}
