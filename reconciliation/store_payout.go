@@ -237,6 +237,9 @@ func insertPayout(ctx context.Context, tx *sqlx.Tx, p *payout, reason, actor str
 		left -= amount
 		if d.Closed {
 			counts = now.In(vietnam).Format(time.DateOnly)
+			if err := cameAfterAll(ctx, tx, d.key(), now); err != nil {
+				return err
+			}
 		}
 		if _, err := tx.ExecContext(ctx, `INSERT INTO payout_days (payout_id, account_id, date, net, amount, counts_on) VALUES ($1, $2, $3, $4, $5, $6)`, id, d.AccountID, d.Date, d.Net, amount, counts); err != nil {
 			return fmt.Errorf("recording a payout: %w", err)
@@ -257,6 +260,18 @@ func insertPayout(ctx context.Context, tx *sqlx.Tx, p *payout, reason, actor str
 		if _, err := tx.ExecContext(ctx, `INSERT INTO bank_uses (line_id, payout_id, rule, recorded_by, recorded_at) VALUES ($1, $2, $3, $4, $5)`, c.ID, id, p.Rule, actor, now); err != nil {
 			return fmt.Errorf("recording a payout's credit: %w", err)
 		}
+	}
+	return nil
+}
+
+// cameAfterAll takes back what was claimed or written off because a closed day's payout had not come: of an open day the matching does so, as
+// nothing is short any more.
+func cameAfterAll(ctx context.Context, tx *sqlx.Tx, d accountDay, now time.Time) error {
+	if _, err := tx.ExecContext(ctx, `INSERT INTO moves (cause_type, cause_id, leg, from_account, to_account, amount, account_id, effective_at, recorded_at)
+		SELECT 'resolution_undone', m.cause_id, m.leg, m.to_account, m.from_account, m.amount, m.account_id, $3, $3 FROM discrepancies n JOIN resolutions r ON r.discrepancy_id = n.id AND r.status = 'done'
+		JOIN moves m ON m.cause_type = 'resolution' AND m.cause_id = r.discrepancy_id || '/' || r.n
+		WHERE n.account_id = $1 AND n.date = $2 AND n.kind IN ('bank_short', 'bank_over') ON CONFLICT DO NOTHING`, d.AccountID, d.Date, now); err != nil {
+		return fmt.Errorf("posting a payout: %w", err)
 	}
 	return nil
 }

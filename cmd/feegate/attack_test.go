@@ -394,3 +394,22 @@ func TestWhatIsClaimedAndThenWrittenOffMovesOnce(t *testing.T) {
 		t.Errorf("again: %s", got)
 	}
 }
+
+// A payout that was claimed, of a day that is closed by then, comes after all: nobody owes it any more.
+func TestAClaimedPayoutThatComesAfterTheClosing(t *testing.T) {
+	s := newStreet(t)
+	bank := s.paidOut()
+	mai, lan := s.person("mai", []identity.Role{identity.Finance}), s.person("lan", []identity.Role{identity.Approver})
+	s.take("acc_vnpay_7", 0, 3)
+	s.move(24 * time.Hour)
+	s.settled(mai, "acc_vnpay_7", "FEEGATE7", "2026-03-10", "")
+	s.move(9 * 24 * time.Hour)
+	s.ok(s.as(mai, http.MethodPost, "/v1/reconciliations", "", map[string]string{"date": "2026-03-10", "account_id": "acc_vnpay_7"}), 200)
+	s.done(mai, lan, text(s.list(mai, "kind=bank_short")[0]["id"]), "claim_from_provider")
+	s.shut(mai, "acc_vnpay_7", "2026-03-10")
+	s.ok(s.statementFile(mai, "", strings.ReplaceAll(stated(bank, 0, [3]string{"FT1", "148350", "VNPAY FEEGATE7 NGAY 10/03/2026"}), "10/03/2026;FT", "20/03/2026;FT")), 201)
+	if r, c, b := s.holds("receivable:acc_vnpay_7"), s.holds("claim:acc_vnpay_7"), s.holds("bank:acc_vnpay_7"); r != 0 || c != 0 || b != 148350 {
+		t.Errorf("receivable %d, claim %d, bank %d", r, c, b)
+	}
+	s.intact()
+}
