@@ -36,6 +36,7 @@ type BankLine struct {
 	PaymentID   *string    `json:"payment_id" db:"payment_id"`
 	Discrepancy *string    `json:"discrepancy" db:"discrepancy"`
 	RecordedAt  time.Time  `json:"recorded_at" db:"recorded_at"`
+	Agency      *string    `json:"-" db:"agency"` // whose it is; nil: nothing says so
 }
 
 // SettledLine is a row of a settlement file and how it stands.

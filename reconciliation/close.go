@@ -195,6 +195,13 @@ func (r *Reconciler) missing(ctx context.Context, x sqlx.QueryerContext, d *Day,
 	if d.BankSide.Unexplained != 0 {
 		add("bank_side.unexplained_difference", "is %s, must be 0", d.BankSide.Unexplained)
 	}
+	waiting, err := r.untold(ctx, x, d.AccountID, d.Date)
+	if err != nil {
+		return nil, err
+	}
+	if waiting > 0 {
+		add("statement", "%d movements of the bank's statement are being taken in: whose money each is, is not known yet", waiting)
+	}
 	open, err := unfinished(ctx, x, d.AccountID, d.Date)
 	if err != nil {
 		return nil, err

@@ -153,6 +153,11 @@ func (r *Reconciler) Discrepancy(ctx context.Context, c gateway.Caller, id strin
 			full.Ours = nil // another agency's payment in this one's file: its number is all there is to see
 		}
 	}
+	if full.Line != nil && full.Line.AccountID != full.AccountID {
+		if _, err := r.Account(ctx, c, full.Line.AccountID); err != nil {
+			full.Line = nil // nor the other way: a row of another agency's file
+		}
+	}
 	return full, nil
 }
 

@@ -74,6 +74,13 @@ func (p *payout) net() (s vnd.Signed) {
 	return s
 }
 
+func (p *payout) lines() (ids []int64) {
+	for _, c := range p.Credits {
+		ids = append(ids, c.ID)
+	}
+	return ids
+}
+
 func (p *payout) sort() {
 	slices.SortFunc(p.Days, func(a, b settledDay) int {
 		return cmp.Or(cmp.Compare(a.Date, b.Date), cmp.Compare(a.AccountID, b.AccountID))

@@ -195,14 +195,11 @@ func (r *Reconciler) Accept(ctx context.Context, c gateway.Caller, accountID, id
 		for _, d := range p.Days {
 			days = append(days, d.key())
 		}
-		for _, k := range p.Credits {
-			named, err := namedDays(ctx, tx, k.ID)
-			if err != nil {
-				return err
-			}
-			days = append(days, named...)
+		named, err := creditDays(ctx, tx, p.lines())
+		if err != nil {
+			return err
 		}
-		return r.matchIn(ctx, tx, days)
+		return r.matchIn(ctx, tx, append(days, named...))
 	})
 	return done, err
 }

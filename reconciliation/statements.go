@@ -122,8 +122,8 @@ func (r *Reconciler) Statement(ctx context.Context, c gateway.Caller, f Statemen
 	// What this file's lines say is taken in at once, as far as it goes; what fails, of this file or another, the work in the background meets
 	// again and reports. The import stands.
 	_, _ = r.HearStatements(ctx, heardAtOnce)
-	_, err = r.MatchDue(ctx, matchedAtOnce)
-	return imp, err
+	_, _ = r.MatchDue(ctx, matchedAtOnce)
+	return imp, ctx.Err()
 }
 
 // whose holds a statement to an account of ours that the caller may work on.

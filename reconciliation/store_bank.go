@@ -55,7 +55,8 @@ covered AS (SELECT DISTINCT account_id, date FROM (` + statementsOf + `) c),
 items AS (` + statedItems + `),
 i AS (SELECT items.*, s.transfers, c.account_id IS NOT NULL AS covered, $1 >= settlement_due(s.account_id, s.date) AS due FROM items JOIN s USING (account_id, date) LEFT JOIN covered c USING (account_id, date)),
 free AS (SELECT n.* FROM s JOIN nobodys_credits n ON n.account_id = s.account_id AND n.date = s.date
-	WHERE n.booked_on BETWEEN (SELECT min(date) - 3 FROM s) AND (SELECT max(date) + 62 FROM s) OR business_day(n.recorded_at) IN (SELECT date FROM s)),
+	WHERE n.booked_on BETWEEN (SELECT min(date) - 3 FROM s) AND (SELECT max(date) + 62 FROM s) OR business_day(n.recorded_at) IN (SELECT date FROM s)
+		OR n.line_id IN (SELECT u.line_id FROM bank_uses u WHERE business_day(u.ended_at) IN (SELECT date FROM s))),
 gaps AS (SELECT DISTINCT s.account_id, s.date, t.bank_account FROM s JOIN account_banks b ON b.account_id = s.account_id JOIN bank_statements t ON t.bank_account = b.bank_account AND t.from_day = s.date AND NOT t.unchecked
 	WHERE EXISTS (SELECT FROM bank_statements o WHERE o.bank_account = t.bank_account AND NOT o.unchecked AND o.to_day < t.from_day)
 	AND NOT EXISTS (SELECT FROM bank_statements o WHERE o.bank_account = t.bank_account AND o.from_day < t.from_day AND o.to_day >= t.from_day)
@@ -69,8 +70,8 @@ found AS (
 		FROM i WHERE status = 'succeeded' AND NOT confirmed AND (covered OR NOT transfers)
 	UNION ALL SELECT account_id, date, 'file_missing', 'day', abs(sum(gross)), sum(gross), 0, 'day', NULL FROM i WHERE status = 'succeeded' AND NOT confirmed AND transfers AND NOT covered AND due GROUP BY account_id, date
 	UNION ALL SELECT account_id, date, 'reversal', 'payment:' || id, amount, CASE WHEN confirmed THEN -amount ELSE 0 END, 0, 'payment', id FROM i WHERE status = 'reversed'
-	UNION ALL SELECT s.account_id, s.date, 'reversal', 'bank:' || l.id, -l.amount, 0, -l.amount, 'bank', l.id::text
-		FROM s JOIN payments p ON p.account_id = s.account_id JOIN statement_transfers x ON x.reverses = p.id JOIN statement_lines l ON l.id = x.line_id AND l.booked_on = s.date WHERE s.transfers
+	UNION ALL SELECT s.account_id, s.date, 'reversal', 'bank:' || v.line_id, -v.amount, 0, -v.amount, 'bank', v.line_id::text
+		FROM s JOIN bank_reversals v USING (account_id, date) WHERE s.transfers
 	UNION ALL SELECT account_id, date, 'bank_unmatched', CASE WHEN transfer_id IS NULL OR hinted THEN 'bank:' || line_id ELSE 'transfer:' || transfer_id END, amount, 0, -amount,
 		CASE WHEN transfer_id IS NULL OR hinted THEN 'bank' ELSE 'transfer' END, CASE WHEN transfer_id IS NULL OR hinted THEN line_id::text ELSE transfer_id END FROM free
 	UNION ALL SELECT s.account_id, s.date, CASE WHEN t.direction = 'out' THEN 'refund_unmatched' WHEN ` + ownsNone + ` THEN 'wrong_account' ELSE 'bank_unmatched' END, 'transfer:' || t.id, t.amount, 0, 0, 'transfer', t.id
@@ -98,8 +99,8 @@ const postStated = `WITH s AS (SELECT account_id, date FROM day_scope)
 		WHERE p.by_transfer AND EXISTS (SELECT FROM statement_transfers x JOIN statement_lines l ON l.id = x.line_id AND l.superseded_at IS NULL WHERE x.transfer_id = p.transfer_id)
 	UNION ALL SELECT 'statement', f.id, 'refund', 'bank:' || f.account_id, 'clearing:' || f.account_id, f.amount, f.account_id, f.effective_at, $1::timestamptz
 		FROM (` + statedItems + `) i JOIN refunds f ON f.id = i.id WHERE i.type = 'refund' AND i.confirmed
-	UNION ALL SELECT 'statement', p.id, 'reversal', 'bank:' || p.account_id, 'clearing:' || p.account_id, p.received_amount, p.account_id, l.booked_on::timestamp AT TIME ZONE 'Asia/Ho_Chi_Minh', $1::timestamptz
-		FROM s JOIN payments p ON p.account_id = s.account_id JOIN statement_transfers x ON x.reverses = p.id JOIN statement_lines l ON l.id = x.line_id AND l.booked_on = s.date
+	UNION ALL SELECT 'statement', p.id, 'reversal', 'bank:' || p.account_id, 'clearing:' || p.account_id, p.received_amount, p.account_id, v.booked_on::timestamp AT TIME ZONE 'Asia/Ho_Chi_Minh', $1::timestamptz
+		FROM s JOIN bank_reversals v USING (account_id, date) JOIN payments p ON p.id = v.payment_id
 	ON CONFLICT DO NOTHING`
 
 // nameBank adds what the bank's side has to what was found.

@@ -13,17 +13,21 @@ import (
 	"feegate/gateway"
 )
 
-// bankLines are the lines that stand, with what each is; of bank accounts whose agencies are $1 (all where it is empty).
+// bankLines are the lines that stand, with what each is; of bank accounts whose agencies are $1 (all where it is empty). Where agencies share a bank account,
+// each sees its own lines and those that nobody's name is on.
 const bankLines = `SELECT b.* FROM (
-	SELECT l.id, l.import_id, l.line_no, l.bank_account, l.booked_on::text AS booked_on, l.amount::bigint AS amount, l.reference, l.recorded_at, u.payout_id, u.deposit_id, coalesce(p.id, x.reverses) AS payment_id, d.id AS discrepancy,
+	SELECT l.id, l.import_id, l.line_no, l.bank_account, l.booked_on::text AS booked_on, l.amount::bigint AS amount, l.reference, l.recorded_at, u.payout_id, u.deposit_id, coalesce(p.id, x.reverses) AS payment_id, CASE WHEN cardinality($1::text[]) = 0 OR d.agency_code = ANY ($1) THEN d.id END AS discrepancy,
+		coalesce((SELECT a.agency_code FROM payout_days o JOIN merchant_accounts a ON a.id = o.account_id WHERE o.payout_id = u.payout_id LIMIT 1), (SELECT o.agency_code FROM deposits o WHERE o.id = u.deposit_id),
+			(SELECT a.agency_code FROM payments o JOIN merchant_accounts a ON a.id = o.account_id WHERE o.id = coalesce(p.id, x.reverses)), (SELECT a.agency_code FROM merchant_accounts a WHERE a.id = l.hint_account),
+			(SELECT a.agency_code FROM bank_transfer_sources o JOIN merchant_accounts a ON a.id = o.account_id WHERE o.transfer_id = x.transfer_id AND o.owns ORDER BY o.recorded_at, o.account_id LIMIT 1)) AS agency,
 		v.role, CASE WHEN v.role IN ('payout', 'deposit', 'payment', 'refund', 'reversal') THEN 'matched' WHEN v.role <> 'unmatched' OR d.status = 'resolved' AND NOT d.healed THEN 'explained' ELSE 'open' END AS standing
 	FROM statement_lines l LEFT JOIN bank_uses u ON u.line_id = l.id AND u.ended_at IS NULL LEFT JOIN statement_transfers x ON x.line_id = l.id LEFT JOIN payments p ON p.transfer_id = x.transfer_id AND l.amount > 0
-	LEFT JOIN LATERAL (SELECT n.id, n.status, n.healed FROM discrepancies n WHERE n.kind IN ('bank_unmatched', 'wrong_account') AND (n.bank_line_id = l.id OR n.transfer_id = x.transfer_id AND l.hint_account IS NULL) AND NOT n.healed ORDER BY n.id LIMIT 1) d ON true
+	LEFT JOIN LATERAL (SELECT n.id, n.status, n.healed, a.agency_code FROM discrepancies n JOIN merchant_accounts a ON a.id = n.account_id WHERE n.kind IN ('bank_unmatched', 'wrong_account') AND (n.bank_line_id = l.id OR n.transfer_id = x.transfer_id AND l.hint_account IS NULL) AND NOT n.healed ORDER BY n.id LIMIT 1) d ON true
 	CROSS JOIN LATERAL (SELECT CASE WHEN u.payout_id IS NOT NULL THEN 'payout' WHEN u.deposit_id IS NOT NULL THEN 'deposit' WHEN p.id IS NOT NULL THEN 'payment' WHEN x.reverses IS NOT NULL THEN 'reversal'
 		WHEN l.amount < 0 AND EXISTS (SELECT FROM bank_transfers t JOIN refunds f ON f.manual AND f.status = 'succeeded' AND f.provider_transaction <> '' AND f.provider_transaction IN (t.id, t.bank_reference) WHERE t.id = x.transfer_id) THEN 'refund'
 		WHEN l.type IN ('fee', 'interest') THEN l.type WHEN l.amount < 0 THEN 'outflow' ELSE 'unmatched' END AS role) v
 	WHERE l.superseded_at IS NULL) b
-	WHERE ` + bankSeen
+	WHERE ` + bankSeen + ` AND (cardinality($1::text[]) = 0 OR b.agency IS NULL OR b.agency = ANY ($1))`
 
 // bankSeen is the condition that a person may see what b (bank_account) is about: one array parameter, no agency meaning all.
 const bankSeen = `(cardinality($1::text[]) = 0 OR EXISTS (SELECT FROM account_banks k JOIN merchant_accounts a ON a.id = k.account_id WHERE k.bank_account = b.bank_account AND a.agency_code = ANY ($1))
@@ -42,7 +46,7 @@ func (r *Reconciler) settledLines(ctx context.Context, where string, limit int, 
 	args = append(args, limit)
 	err := r.db.SelectContext(ctx, &items, `SELECT l.id, l.line_no, l.type, l.reference, l.transaction, l.amount, l.fee, l.net, l.at, m.payment_id, m.refund_id, d.id AS discrepancy, v.standing
 		FROM settlement_lines l LEFT JOIN matches m ON m.line_id = l.id AND m.ended_at IS NULL
-		LEFT JOIN LATERAL (SELECT n.id, n.status FROM discrepancies n WHERE n.line_id = l.id AND NOT n.healed AND n.kind <> 'fee_mismatch' ORDER BY n.status = 'resolved', n.id LIMIT 1) d ON true
+		LEFT JOIN LATERAL (SELECT n.id, n.status FROM discrepancies n WHERE n.line_id = l.id AND n.account_id = l.account_id AND NOT n.healed AND n.kind <> 'fee_mismatch' ORDER BY n.status = 'resolved', n.id LIMIT 1) d ON true
 		CROSS JOIN LATERAL (SELECT CASE WHEN NOT l.success THEN 'no_money' WHEN m.id IS NOT NULL THEN 'matched' WHEN d.status = 'resolved' THEN 'explained' ELSE 'open' END AS standing) v
 		WHERE l.superseded_at IS NULL AND `+where+` ORDER BY l.id LIMIT $`+strconv.Itoa(len(args)), args...)
 	return items, err
@@ -168,12 +172,14 @@ func (r *Reconciler) EndPayout(ctx context.Context, c gateway.Caller, id, reason
 			if _, err := r.Account(ctx, c, d.AccountID); err != nil {
 				return notFound("payout")
 			}
-			if closed, err := frozen(ctx, tx, d.AccountID, d.Date); err != nil {
-				return err
-			} else if closed {
-				return &gateway.Problem{Name: ProblemDayClosed, Detail: "the day " + d.Date + " is closed: its payout stays as it is"}
+			for _, date := range []string{d.Date, d.CountsOn} {
+				if closed, err := frozen(ctx, tx, d.AccountID, date); err != nil {
+					return err
+				} else if closed {
+					return &gateway.Problem{Name: ProblemDayClosed, Detail: "the day " + date + " is closed: its payout stays as it is"}
+				}
+				days = append(days, accountDay{d.AccountID, date})
 			}
-			days = append(days, accountDay{d.AccountID, d.Date})
 		}
 		switch {
 		case p.EndedAt != nil:
@@ -184,7 +190,15 @@ func (r *Reconciler) EndPayout(ctx context.Context, c gateway.Caller, id, reason
 		if err := endPayouts(ctx, tx, []string{id}, reason, c.Actor, r.now()); err != nil {
 			return err
 		}
-		if err := r.matchIn(ctx, tx, days); err != nil {
+		var lines []int64
+		for _, k := range p.Credits {
+			lines = append(lines, k.ID)
+		}
+		free, err := creditDays(ctx, tx, lines)
+		if err != nil {
+			return err
+		}
+		if err := r.matchIn(ctx, tx, append(days, free...)); err != nil {
 			return err
 		}
 		out, err = r.onePayout(ctx, tx, id)

@@ -33,10 +33,13 @@ const figures = `WITH
 			FROM (SELECT *, CASE type WHEN 'payment' THEN amount ELSE -amount END AS settled FROM items WHERE confirmed) i GROUP BY 1, 2
 		UNION ALL SELECT p.account_id, p.counts_on, 0, 0, 0, 0, 0, 0, 0, 0, count(*), sum(p.amount), 0, 0, 0, NULL
 			FROM payout_days p WHERE p.account_id = ANY ($1) AND p.ended_at IS NULL AND p.counts_on BETWEEN $2 AND $3 GROUP BY 1, 2
-		UNION ALL SELECT p.account_id, l.booked_on, 0, 0, 0, 0, 0, 0, 0, 0, 0, sum(l.amount), 0, 0, 0, NULL
-			FROM statement_lines l JOIN statement_transfers x ON x.line_id = l.id JOIN payments p ON p.id = x.reverses WHERE x.reverses IS NOT NULL AND p.account_id = ANY ($1) AND l.booked_on BETWEEN $2 AND $3 GROUP BY 1, 2
+		UNION ALL SELECT v.account_id, v.date, 0, 0, 0, 0, 0, 0, 0, 0, 0, sum(v.amount), 0, 0, 0, NULL
+			FROM bank_reversals v WHERE v.account_id = ANY ($1) AND v.date BETWEEN $2 AND $3 GROUP BY 1, 2
 		UNION ALL SELECT n.account_id, n.date, 0, 0, 0, 0, 0, 0, 0, 0, count(*), sum(n.amount), 0, 0, 0, NULL
-			FROM nobodys_credits n WHERE n.account_id = ANY ($1) AND n.date BETWEEN $2 AND $3 AND (n.booked_on BETWEEN $2::date - 3 AND $3::date + 62 OR business_day(n.recorded_at) BETWEEN $2 AND $3) GROUP BY 1, 2
+			FROM nobodys_credits n WHERE n.account_id = ANY ($1) AND n.date BETWEEN $2 AND $3 AND (n.booked_on BETWEEN $2::date - 3 AND $3::date + 62 OR business_day(n.recorded_at) BETWEEN $2 AND $3
+				OR n.line_id IN (SELECT u.line_id FROM bank_uses u WHERE business_day(u.ended_at) BETWEEN $2 AND $3)) GROUP BY 1, 2
+		UNION ALL SELECT d.account_id, d.date, 0, 0, 0, 0, 0, 0, 0, 0, count(*), -sum(d.bank_effect), 0, 0, 0, NULL
+			FROM discrepancies d JOIN days y USING (account_id, date) WHERE d.account_id = ANY ($1) AND d.date BETWEEN $2 AND $3 AND y.status IN ('closed', 'signed') AND d.kind = 'bank_unmatched' AND NOT d.healed AND d.bank_effect <> 0 GROUP BY 1, 2
 		UNION ALL SELECT d.account_id, d.date, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, sum(d.effect), sum(d.bank_effect), 0, NULL
 			FROM discrepancies d WHERE d.account_id = ANY ($1) AND d.date BETWEEN $2 AND $3 GROUP BY 1, 2
 		UNION ALL SELECT d.account_id, d.date, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, d.kind

@@ -2,6 +2,7 @@ package reconciliation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -51,7 +52,25 @@ func (r *Reconciler) matchDue(ctx context.Context, limit int, until time.Time) (
 	if _, err := r.MatchSlips(ctx, limit); err != nil {
 		return 0, err
 	}
-	return len(days), r.matchAll(ctx, days)
+	err := r.matchAll(ctx, days)
+	if err == nil || ctx.Err() != nil {
+		return len(days), err
+	}
+	var errs error // each by itself: one that fails keeps no other waiting, and waits for its next turn behind them
+	for _, d := range days {
+		err := r.matchAll(ctx, []accountDay{d})
+		if ctx.Err() != nil {
+			return len(days), errors.Join(errs, err)
+		}
+		if err == nil {
+			continue
+		}
+		errs = errors.Join(errs, fmt.Errorf("the day %s of %s: %w", d.Date, d.AccountID, err))
+		if _, err := r.db.ExecContext(ctx, `UPDATE days_to_match SET since = $3 WHERE account_id = $1 AND date = $2`, d.AccountID, d.Date, r.now()); err != nil {
+			return len(days), errors.Join(errs, fmt.Errorf("putting a day off: %w", err))
+		}
+	}
+	return len(days), errs
 }
 
 // dueWithin is how far back days are looked after by the clock.

@@ -28,6 +28,7 @@ func (r *Reconciler) payOut(ctx context.Context, tx *sqlx.Tx, scope []accountDay
 	}
 	touched := map[accountDay]bool{}
 	var gone []string
+	var lines []int64
 	for id, p := range w.standing {
 		if _, ok := wanted[p.identity()]; ok {
 			delete(wanted, p.identity())
@@ -37,6 +38,7 @@ func (r *Reconciler) payOut(ctx context.Context, tx *sqlx.Tx, scope []accountDay
 		for _, d := range p.Days {
 			touched[d.key()] = true
 		}
+		lines = append(lines, p.lines()...)
 	}
 	if err := endPayouts(ctx, tx, gone, "matched anew", "matching", now); err != nil {
 		return nil, err
@@ -51,11 +53,12 @@ func (r *Reconciler) payOut(ctx context.Context, tx *sqlx.Tx, scope []accountDay
 				touched[accountDay{d.AccountID, now.In(vietnam).Format(time.DateOnly)}] = true
 			}
 		}
-		for _, c := range p.Credits { // named until now on the day of its booking, or of the day it named
-			touched[accountDay{p.Days[0].AccountID, c.BookedOn}] = true
-		}
+		lines = append(lines, p.lines()...)
 	}
-	var out []accountDay
+	out, err := creditDays(ctx, tx, lines)
+	if err != nil {
+		return nil, err
+	}
 	for d := range touched {
 		out = append(out, d)
 	}
@@ -84,6 +87,7 @@ func loadPayouts(ctx context.Context, tx *sqlx.Tx, ids, dates pq.StringArray) (*
 		SELECT l.id, l.bank_account, l.amount::bigint AS amount, l.booked_on::text AS booked_on, coalesce(l.hint_account, '') AS hint_account, l.hint_provider, l.hint_days::text[] AS hint_days, u.payout_id
 		FROM mine JOIN statement_lines l USING (id) LEFT JOIN bank_uses u ON u.line_id = l.id AND u.ended_at IS NULL
 		WHERE l.superseded_at IS NULL AND l.type IN ('transfer', 'other', 'batch') AND u.deposit_id IS NULL
+		AND (u.payout_id IS NOT NULL OR NOT frozen_line(l.id, (SELECT t.transfer_id FROM statement_transfers t WHERE t.line_id = l.id)))
 		AND NOT EXISTS (SELECT FROM statement_transfers x JOIN payments p ON p.transfer_id = x.transfer_id WHERE x.line_id = l.id) ORDER BY l.id`, ids, dates, payoutReach); err != nil {
 		return nil, fmt.Errorf("reading the bank's lines of payouts: %w", err)
 	}
@@ -128,7 +132,7 @@ func loadPayouts(ctx context.Context, tx *sqlx.Tx, ids, dates pq.StringArray) (*
 		Uses int  `db:"uses"`
 	}
 	if err := tx.SelectContext(ctx, &standing, `SELECT o.id, o.rule, o.bank_account, p.account_id, a.provider, p.date::text AS date, p.net::bigint AS net, false AS closed, false AS waits,
-			EXISTS (SELECT FROM payout_days z JOIN days y ON y.account_id = z.account_id AND y.date = z.date AND y.status IN ('closed', 'signed') WHERE z.payout_id = o.id) AS shut,
+			EXISTS (SELECT FROM payout_days z JOIN days y ON y.account_id = z.account_id AND y.date IN (z.date, z.counts_on) AND y.status IN ('closed', 'signed') WHERE z.payout_id = o.id) AS shut,
 			(SELECT count(*) FROM bank_uses u WHERE u.payout_id = o.id) AS uses
 		FROM payouts o JOIN payout_days p ON p.payout_id = o.id JOIN merchant_accounts a ON a.id = p.account_id
 		WHERE o.ended_at IS NULL AND o.id IN (SELECT z.payout_id FROM payout_days z WHERE z.account_id = ANY ($1) AND z.ended_at IS NULL AND z.date BETWEEN $2::date - $4::int AND $3::date + $4::int)`, all, first, last, payoutReach); err != nil {
@@ -182,6 +186,19 @@ func loadPayouts(ctx context.Context, tx *sqlx.Tx, ids, dates pq.StringArray) (*
 	return w, nil
 }
 
+// creditDays are the days on which credits of the bank are named, or are to be named now: whosever they are.
+func creditDays(ctx context.Context, x sqlx.QueryerContext, lines []int64) (days []accountDay, err error) {
+	if len(lines) == 0 {
+		return nil, nil
+	}
+	if err := sqlx.SelectContext(ctx, x, &days, `SELECT account_id, date::text AS date FROM (SELECT account_id, date FROM discrepancies WHERE bank_line_id = ANY ($1)
+		UNION SELECT n.account_id, n.date FROM statement_transfers t JOIN discrepancies n ON n.transfer_id = t.transfer_id WHERE t.line_id = ANY ($1)
+		UNION SELECT account_id, date FROM nobodys_credits WHERE line_id = ANY ($1)) d`, pq.Array(lines)); err != nil {
+		return nil, fmt.Errorf("finding where credits are named: %w", err)
+	}
+	return days, nil
+}
+
 // endPayouts ends payouts with all that hangs on them, and moves the money back.
 func endPayouts(ctx context.Context, tx *sqlx.Tx, ids []string, reason, actor string, now time.Time) error {
 	if len(ids) == 0 {
@@ -220,6 +237,9 @@ func insertPayout(ctx context.Context, tx *sqlx.Tx, p *payout, reason, actor str
 		left -= amount
 		if d.Closed {
 			counts = now.In(vietnam).Format(time.DateOnly)
+			if err := cameAfterAll(ctx, tx, d.key(), now); err != nil {
+				return err
+			}
 		}
 		if _, err := tx.ExecContext(ctx, `INSERT INTO payout_days (payout_id, account_id, date, net, amount, counts_on) VALUES ($1, $2, $3, $4, $5, $6)`, id, d.AccountID, d.Date, d.Net, amount, counts); err != nil {
 			return fmt.Errorf("recording a payout: %w", err)
@@ -240,6 +260,18 @@ func insertPayout(ctx context.Context, tx *sqlx.Tx, p *payout, reason, actor str
 		if _, err := tx.ExecContext(ctx, `INSERT INTO bank_uses (line_id, payout_id, rule, recorded_by, recorded_at) VALUES ($1, $2, $3, $4, $5)`, c.ID, id, p.Rule, actor, now); err != nil {
 			return fmt.Errorf("recording a payout's credit: %w", err)
 		}
+	}
+	return nil
+}
+
+// cameAfterAll takes back what was claimed or written off because a closed day's payout had not come: of an open day the matching does so, as
+// nothing is short any more.
+func cameAfterAll(ctx context.Context, tx *sqlx.Tx, d accountDay, now time.Time) error {
+	if _, err := tx.ExecContext(ctx, `INSERT INTO moves (cause_type, cause_id, leg, from_account, to_account, amount, account_id, effective_at, recorded_at)
+		SELECT 'resolution_undone', m.cause_id, m.leg, m.to_account, m.from_account, m.amount, m.account_id, $3, $3 FROM discrepancies n JOIN resolutions r ON r.discrepancy_id = n.id AND r.status = 'done'
+		JOIN moves m ON m.cause_type = 'resolution' AND m.cause_id = r.discrepancy_id || '/' || r.n
+		WHERE n.account_id = $1 AND n.date = $2 AND n.kind IN ('bank_short', 'bank_over') ON CONFLICT DO NOTHING`, d.AccountID, d.Date, now); err != nil {
+		return fmt.Errorf("posting a payout: %w", err)
 	}
 	return nil
 }

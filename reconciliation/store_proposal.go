@@ -12,11 +12,14 @@ import (
 	"feegate/gateway/vnd"
 )
 
+// within is the condition that a credit n may be of the accounts $1: one that is another agency's by its text or its transfer is not theirs to see.
+const within = `(NOT n.hinted AND n.transfer_id IS NULL OR EXISTS (SELECT FROM merchant_accounts o JOIN merchant_accounts m ON m.agency_code = o.agency_code WHERE o.id = n.account_id AND m.id = ANY ($1)))`
+
 // unpaidDays are the days with files that no payout has, and the free credits of their bank accounts.
 func (r *Reconciler) unpaidDays(ctx context.Context, x sqlx.QueryerContext, ids []string, from, to string) (days []settledDay, credits []bankCredit, err error) {
 	if err := sqlx.SelectContext(ctx, x, &credits, `SELECT l.id, l.bank_account, l.amount::bigint AS amount, l.booked_on::text AS booked_on, coalesce(l.hint_account, '') AS hint_account, l.hint_provider
 		FROM nobodys_credits n JOIN statement_lines l ON l.id = n.line_id WHERE l.booked_on BETWEEN $2::date AND $3::date
-		AND l.bank_account IN (SELECT bank_account FROM account_banks WHERE account_id = ANY ($1)) ORDER BY l.booked_on DESC, l.id LIMIT $4`, pq.Array(ids), from, to, maxFree); err != nil {
+		AND l.bank_account IN (SELECT bank_account FROM account_banks WHERE account_id = ANY ($1)) AND `+within+` ORDER BY l.booked_on DESC, l.id LIMIT $4`, pq.Array(ids), from, to, maxFree); err != nil {
 		return nil, nil, fmt.Errorf("reading free credits: %w", err)
 	}
 	if len(credits) == 0 {
@@ -65,14 +68,6 @@ func (r *Reconciler) paymentProposals(ctx context.Context, x sqlx.QueryerContext
 	return out, nil
 }
 
-// namedDays are the days on which a credit is named.
-func namedDays(ctx context.Context, x sqlx.QueryerContext, line int64) (days []accountDay, err error) {
-	if err := sqlx.SelectContext(ctx, x, &days, `SELECT account_id, date::text AS date FROM discrepancies WHERE bank_line_id = $1 OR transfer_id = (SELECT transfer_id FROM statement_transfers WHERE line_id = $1)`, line); err != nil {
-		return nil, fmt.Errorf("finding where a credit is named: %w", err)
-	}
-	return days, nil
-}
-
 // firstAccount is the first merchant account of an agency, "" where it has none: whose morning its slips are.
 func firstAccount(ctx context.Context, x sqlx.QueryerContext, agency string) (id string, err error) {
 	err = sqlx.GetContext(ctx, x, &id, `SELECT id FROM merchant_accounts WHERE agency_code = $1 ORDER BY position, id LIMIT 1`, agency)
@@ -99,10 +94,10 @@ func (r *Reconciler) freeGross(ctx context.Context, accountID, date string) (out
 // freeBank are what could explain settled − bank: credits of the account's bank that belong to nothing, and other days that nothing has paid out.
 func (r *Reconciler) freeBank(ctx context.Context, accountID, date string) (out []ExplainingLine, err error) {
 	if err := r.db.SelectContext(ctx, &out, `SELECT * FROM (
-		SELECT 'bank_line' AS type, n.line_id::text AS id, n.booked_on::text AS date, n.amount::bigint AS amount FROM nobodys_credits n WHERE n.bank_account IN (SELECT bank_account FROM account_banks WHERE account_id = $1) AND n.booked_on BETWEEN $2::date - 3 AND $2::date + 14
+		SELECT 'bank_line' AS type, n.line_id::text AS id, n.booked_on::text AS date, n.amount::bigint AS amount FROM nobodys_credits n WHERE n.bank_account IN (SELECT bank_account FROM account_banks WHERE account_id = ANY ($1)) AND `+within+` AND n.booked_on BETWEEN $2::date - 3 AND $2::date + 14
 		UNION ALL SELECT 'day', i.account_id, i.date::text, -coalesce((SELECT sum(l.net) FROM settlement_lines l WHERE l.account_id = i.account_id AND l.date = i.date AND l.superseded_at IS NULL AND l.success), 0)::bigint
-			FROM (SELECT DISTINCT account_id, date FROM imports WHERE kind = 'settlement' AND status = 'visible' AND account_id = $1 AND date BETWEEN $2::date - 7 AND $2::date + 7 AND date <> $2::date) i
-			WHERE NOT EXISTS (SELECT FROM payout_days p WHERE p.account_id = i.account_id AND p.date = i.date AND p.ended_at IS NULL)) x WHERE amount <> 0 ORDER BY abs(date::date - $2::date), type, id LIMIT $3`, accountID, date, maxFree); err != nil {
+			FROM (SELECT DISTINCT account_id, date FROM imports WHERE kind = 'settlement' AND status = 'visible' AND account_id = ANY ($1) AND date BETWEEN $2::date - 7 AND $2::date + 7 AND date <> $2::date) i
+			WHERE NOT EXISTS (SELECT FROM payout_days p WHERE p.account_id = i.account_id AND p.date = i.date AND p.ended_at IS NULL)) x WHERE amount <> 0 ORDER BY abs(date::date - $2::date), type, id LIMIT $3`, pq.Array([]string{accountID}), date, maxFree); err != nil {
 		return nil, fmt.Errorf("reading what could explain a difference: %w", err)
 	}
 	return out, nil

@@ -121,15 +121,25 @@ func changeDiscrepancy(ctx context.Context, tx *sqlx.Tx, d *Discrepancy, s decid
 	return nil
 }
 
-// moveOff moves what is claimed or written off out of what the provider owes us; the other way where it paid us too much.
+// moveOff moves what is claimed or written off out of what the provider owes us; the other way where it paid us too much. What was claimed or written
+// off of it before goes back: the money is in one place.
 func (r *Reconciler) moveOff(ctx context.Context, tx *sqlx.Tx, d *Discrepancy, p *Resolution) error {
 	sum := d.movable()
 	if sum == 0 {
 		return nil
 	}
-	from, to := "receivable:"+d.AccountID, map[string]string{ClaimFromProvider: "claim:", WriteOff: "written_off:"}[p.Action]+d.AccountID
+	holder := "receivable:" // what the provider owes; a credit that belongs to nothing is money of the bank that nobody owed
+	if d.Kind == "bank_unmatched" {
+		holder = "bank:"
+	}
+	from, to := holder+d.AccountID, map[string]string{ClaimFromProvider: "claim:", WriteOff: "written_off:"}[p.Action]+d.AccountID
 	if sum < 0 {
 		from, to, sum = to, from, -sum
+	}
+	if _, err := tx.ExecContext(ctx, `INSERT INTO moves (cause_type, cause_id, leg, from_account, to_account, amount, account_id, effective_at, recorded_at)
+		SELECT 'resolution_undone', m.cause_id, m.leg, m.to_account, m.from_account, m.amount, m.account_id, $2, $2 FROM resolutions r JOIN moves m ON m.cause_type = 'resolution' AND m.cause_id = r.discrepancy_id || '/' || r.n
+		WHERE r.discrepancy_id = $1 AND r.status = 'done' AND r.n <> $3 ON CONFLICT DO NOTHING`, d.ID, *p.DecidedAt, p.N); err != nil {
+		return fmt.Errorf("posting a resolution: %w", err)
 	}
 	if _, err := tx.ExecContext(ctx, `INSERT INTO moves (cause_type, cause_id, leg, from_account, to_account, amount, account_id, effective_at, recorded_at)
 		VALUES ('resolution', $1, $2, $3, $4, $5, $6, $7, $7)`, d.ID+"/"+strconv.Itoa(p.N), p.Action, from, to, vnd.Amount(sum), d.AccountID, *p.DecidedAt); err != nil {

@@ -40,7 +40,7 @@ func slipPairs(ctx context.Context, x sqlx.QueryerContext) ([]slipPair, error) {
 	var out []slipPair
 	if err := sqlx.SelectContext(ctx, x, &out, `SELECT d.id AS deposit_id, l.id AS line_id, l.bank_account, d.slip_number, d.agency_code, d.amount, l.reference, l.content_sealed, l.booked_on
 		FROM deposits d JOIN statement_lines l ON l.bank_account = `+plainBank+` AND l.amount = d.amount::bigint AND l.booked_on BETWEEN business_day(d.deposited_at) - $1::int AND business_day(d.deposited_at) + $2::int
-		WHERE l.superseded_at IS NULL AND l.type IN ('transfer', 'other') AND l.hint_account IS NULL
+		WHERE l.superseded_at IS NULL AND l.type IN ('transfer', 'other') AND l.hint_account IS NULL AND NOT frozen_line(l.id, (SELECT t.transfer_id FROM statement_transfers t WHERE t.line_id = l.id))
 		AND NOT EXISTS (SELECT FROM bank_uses u WHERE u.deposit_id = d.id AND u.ended_at IS NULL) AND NOT EXISTS (SELECT FROM bank_uses u WHERE u.line_id = l.id AND u.ended_at IS NULL)
 		AND NOT EXISTS (SELECT FROM statement_transfers t JOIN payments p ON p.transfer_id = t.transfer_id WHERE t.line_id = l.id)
 		ORDER BY d.deposited_at, d.id, l.id LIMIT 10000`, slipBefore, slipAfter); err != nil {

@@ -63,6 +63,9 @@ func (r *Reconciler) keepStatement(ctx context.Context, imp *StatementImport, al
 			return fmt.Errorf("importing a statement: %w", err)
 		}
 	}
+	if lines, err = r.withoutTwins(ctx, tx, lines); err != nil {
+		return err
+	}
 	if imp.Added, err = insertLines(ctx, tx, id, lines, imp.RecordedAt); err != nil {
 		return err
 	}
@@ -102,7 +105,7 @@ func gap(ctx context.Context, tx *sqlx.Tx, imp *StatementImport, s *statement.St
 const insertChunk = 1000
 
 // insertLines keeps the lines that no statement had, and gives how many those were. A batch told in its details takes the place of the same
-// batch told as one sum, and the sum is not added to details that are there.
+// batch told as one sum, unless that is used or a closed day counts it, and the sum is not added to details that are there.
 func insertLines(ctx context.Context, tx *sqlx.Tx, importID string, lines []bookedLine, now time.Time) (added int64, err error) {
 	type row struct {
 		BankAccount string     `json:"bank_account"`
@@ -150,7 +153,7 @@ func insertLines(ctx context.Context, tx *sqlx.Tx, importID string, lines []book
 		}
 		if _, err := tx.ExecContext(ctx, `UPDATE statement_lines w SET superseded_at = $1 FROM json_populate_recordset(NULL::statement_lines, $2) d
 			WHERE d.parent <> '' AND w.bank_account = d.bank_account AND w.reference = d.parent AND w.parent = '' AND w.superseded_at IS NULL
-			AND NOT EXISTS (SELECT FROM statement_transfers x WHERE x.line_id = w.id)`, now, string(raw)); err != nil {
+			AND NOT EXISTS (SELECT FROM statement_transfers x WHERE x.line_id = w.id) AND NOT EXISTS (SELECT FROM bank_uses u WHERE u.line_id = w.id AND u.ended_at IS NULL) AND NOT frozen_line(w.id, NULL)`, now, string(raw)); err != nil {
 			return added, fmt.Errorf("importing a statement: %w", err)
 		}
 		res, err := tx.ExecContext(ctx, `INSERT INTO statement_lines (import_id, bank_account, booked_on, value_on, at, amount, reference, key, occurrence, line_no, parent, type, content_sealed, hint_account, hint_provider, hint_days, recorded_at)
@@ -217,12 +220,22 @@ func (r *Reconciler) unheard(ctx context.Context, limit int) ([]heardLine, error
 	return out, nil
 }
 
+// untold is how many lines of a day of an account of transfers nobody has taken in yet, though somebody will.
+func (r *Reconciler) untold(ctx context.Context, x sqlx.QueryerContext, accountID, date string) (n int, err error) {
+	if err := sqlx.GetContext(ctx, x, &n, `SELECT count(*) FROM merchant_accounts a JOIN account_banks b ON b.account_id = a.id JOIN statement_lines l ON l.bank_account = b.bank_account
+		WHERE a.id = $1 AND a.provider = ANY ($3) AND l.booked_on BETWEEN $2::date - 1 AND $2::date + 1 AND $2::date = coalesce(business_day(l.at), l.booked_on) AND l.recorded_at > $4 AND l.superseded_at IS NULL
+		AND l.type IN ('transfer', 'other') AND l.content_sealed IS NOT NULL AND NOT EXISTS (SELECT FROM statement_transfers t WHERE t.line_id = l.id)`, accountID, date, r.transferProviders(), r.now().Add(-namedWithin)); err != nil {
+		return 0, fmt.Errorf("looking for lines that nobody has taken in: %w", err)
+	}
+	return n, nil
+}
+
 // tieLine says which transfer a line is, and which payment it takes back; the days that this concerns are matched again.
 func (r *Reconciler) tieLine(ctx context.Context, line int64, transfer, reversed string) error {
 	if _, err := r.db.ExecContext(ctx, `WITH tied AS (INSERT INTO statement_transfers (line_id, transfer_id, recorded_at, reverses) VALUES ($1, $2, $3, nullif($4, '')) ON CONFLICT DO NOTHING)
 		INSERT INTO days_to_match (account_id, date, since) SELECT DISTINCT account_id, date, $3::timestamptz FROM (
 			SELECT account_id, business_day(paid_at) AS date FROM payments WHERE (transfer_id = $2 OR id = nullif($4, '')) AND paid_at IS NOT NULL
-			UNION ALL SELECT p.account_id, l.booked_on FROM payments p JOIN statement_lines l ON l.id = $1 WHERE p.id = nullif($4, '')
+			UNION ALL SELECT p.account_id, unnest(ARRAY[l.booked_on, business_day($3)]) FROM payments p JOIN statement_lines l ON l.id = $1 WHERE p.id = nullif($4, '')
 			UNION ALL SELECT `+ownerOf+`, business_day(t.at) FROM bank_transfers t WHERE t.id = $2
 			UNION ALL SELECT f.account_id, business_day(f.effective_at) FROM bank_transfers t JOIN refunds f ON f.manual AND f.status = 'succeeded' AND f.provider_transaction IN (t.id, nullif(t.bank_reference, '')) WHERE t.id = $2 AND t.direction = 'out') d
 		WHERE account_id IS NOT NULL AND date IS NOT NULL ON CONFLICT DO NOTHING`, line, transfer, r.now(), reversed); err != nil {

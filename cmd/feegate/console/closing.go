@@ -52,6 +52,7 @@ var ofDiscrepancy = regexp.MustCompile(`^discrepancies\[(dis_[A-Za-z0-9_-]+)\]\.
 
 var lackWords = map[string]string{
 	"date": "Ngày chưa kết thúc: khóa sổ được từ 0 giờ ngày hôm sau.", "file": "Có giao dịch nhưng chưa có tệp đối soát nào của ngày này.",
+	"statement":                        "Dòng sao kê của ngày còn đang được ghi nhận: chưa biết mỗi khoản là của ai. Đợi một phút rồi thử lại.",
 	"unexplained_difference":           "Còn chênh lệch chưa giải thích được giữa feegate và nhà cung cấp.",
 	"bank_side.unexplained_difference": "Còn chênh lệch chưa giải thích được giữa quyết toán và ngân hàng.",
 	"statement_gap":                    "Sao kê ngân hàng bị đứt quãng: tải sao kê còn thiếu.",
