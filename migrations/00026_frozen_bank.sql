@@ -3,12 +3,13 @@
 -- open day: neither is in two days, nor in none.
 
 -- A line that a closed day names as nobody's, or as a reversal: it is that day's until the day is opened again.
-CREATE FUNCTION frozen_line(line bigint, transfer text) RETURNS boolean LANGUAGE sql STABLE AS $$
+CREATE FUNCTION frozen_line(line bigint, transfer text) RETURNS boolean LANGUAGE sql STABLE SET enable_seqscan = off AS $$
     SELECT EXISTS (SELECT FROM discrepancies n JOIN days c ON c.account_id = n.account_id AND c.date = n.date AND c.status IN ('closed', 'signed')
             WHERE n.bank_line_id = line AND n.kind = 'bank_unmatched' AND NOT n.healed AND n.bank_effect <> 0)
         OR EXISTS (SELECT FROM discrepancies n JOIN days c ON c.account_id = n.account_id AND c.date = n.date AND c.status IN ('closed', 'signed')
             WHERE n.transfer_id = transfer AND n.kind = 'bank_unmatched' AND NOT n.healed AND n.bank_effect <> 0)
 $$;
+CREATE INDEX discrepancies_nobodys ON discrepancies (account_id, date) WHERE kind = 'bank_unmatched' AND NOT healed;
 
 -- As before, and: without what a closed day has; since when it is free; a transfer once, in however many lines the bank's files tell of it.
 CREATE OR REPLACE VIEW nobodys_credits AS
@@ -24,7 +25,8 @@ CREATE OR REPLACE VIEW nobodys_credits AS
         AND NOT EXISTS (SELECT FROM bank_uses u WHERE u.line_id = l.id AND u.ended_at IS NULL)
         AND NOT EXISTS (SELECT FROM payments p WHERE p.transfer_id = t.id)
         AND NOT EXISTS (SELECT FROM statement_transfers y JOIN statement_lines o ON o.id = y.line_id AND o.superseded_at IS NULL WHERE y.transfer_id = t.id AND y.line_id < l.id)
-        AND NOT frozen_line(l.id, t.id)) x
+        AND l.id NOT IN (SELECT n.bank_line_id FROM discrepancies n JOIN days c ON c.account_id = n.account_id AND c.date = n.date AND c.status IN ('closed', 'signed') WHERE n.kind = 'bank_unmatched' AND NOT n.healed AND n.bank_effect <> 0 AND n.bank_line_id IS NOT NULL)
+        AND (t.id IS NULL OR t.id NOT IN (SELECT n.transfer_id FROM discrepancies n JOIN days c ON c.account_id = n.account_id AND c.date = n.date AND c.status IN ('closed', 'signed') WHERE n.kind = 'bank_unmatched' AND NOT n.healed AND n.bank_effect <> 0 AND n.transfer_id IS NOT NULL))) x
     WHERE x.account_id IS NOT NULL;
 
 -- The bank's debits that take payments back, each on the day that counts it.
