@@ -12,7 +12,9 @@ import (
 // markStated marks the days that a statement's new lines, and the statement itself, say something of.
 func (r *Reconciler) markStated(ctx context.Context, tx *sqlx.Tx, importID string, now time.Time) error {
 	if _, err := tx.ExecContext(ctx, `INSERT INTO days_to_match (account_id, date, since) SELECT DISTINCT account_id, date, $2::timestamptz FROM (
-			SELECT n.account_id, n.date FROM nobodys_credits n JOIN statement_lines l ON l.id = n.line_id WHERE l.import_id = $1
+			SELECT coalesce(l.hint_account, w.account_id) AS account_id, coalesce(CASE WHEN cardinality(l.hint_days) = 1 THEN l.hint_days[1] END, l.booked_on) AS date
+				FROM (SELECT DISTINCT bank_account, hint_account, hint_days, booked_on FROM statement_lines WHERE import_id = $1 AND amount > 0) l LEFT JOIN bank_owners w ON w.bank_account = l.bank_account
+			UNION ALL SELECT coalesce(l.hint_account, w.account_id), business_day($2) FROM (SELECT DISTINCT bank_account, hint_account FROM statement_lines WHERE import_id = $1 AND amount > 0) l LEFT JOIN bank_owners w ON w.bank_account = l.bank_account
 			UNION ALL SELECT l.hint_account, d FROM statement_lines l, unnest(l.hint_days) d WHERE l.import_id = $1 AND l.hint_account IS NOT NULL
 			UNION ALL SELECT b.account_id, l.booked_on - 1 FROM statement_lines l JOIN account_banks b ON b.bank_account = l.bank_account JOIN merchant_accounts a ON a.id = b.account_id AND a.provider = l.hint_provider WHERE l.import_id = $1
 			UNION ALL SELECT l.hint_account, l.booked_on - 1 FROM statement_lines l WHERE l.import_id = $1 AND l.hint_account IS NOT NULL AND l.hint_days = '{}'

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -151,15 +152,17 @@ func insertLines(ctx context.Context, tx *sqlx.Tx, importID string, lines []book
 		if err != nil {
 			return added, fmt.Errorf("importing a statement: %w", err)
 		}
-		if _, err := tx.ExecContext(ctx, `UPDATE statement_lines w SET superseded_at = $1 FROM json_populate_recordset(NULL::statement_lines, $2) d
+		if slices.ContainsFunc(rows, func(r row) bool { return r.Parent != "" }) { // details of a sum
+			if _, err := tx.ExecContext(ctx, `UPDATE statement_lines w SET superseded_at = $1 FROM json_populate_recordset(NULL::statement_lines, $2) d
 			WHERE d.parent <> '' AND w.bank_account = d.bank_account AND w.reference = d.parent AND w.parent = '' AND w.superseded_at IS NULL
 			AND NOT EXISTS (SELECT FROM statement_transfers x WHERE x.line_id = w.id) AND NOT EXISTS (SELECT FROM bank_uses u WHERE u.line_id = w.id AND u.ended_at IS NULL) AND NOT frozen_line(w.id, NULL)`, now, string(raw)); err != nil {
-			return added, fmt.Errorf("importing a statement: %w", err)
+				return added, fmt.Errorf("importing a statement: %w", err)
+			}
 		}
 		res, err := tx.ExecContext(ctx, `INSERT INTO statement_lines (import_id, bank_account, booked_on, value_on, at, amount, reference, key, occurrence, line_no, parent, type, content_sealed, hint_account, hint_provider, hint_days, recorded_at)
 			SELECT $1, d.bank_account, d.booked_on, d.value_on, d.at, d.amount, d.reference, d.key, d.occurrence, d.line_no, d.parent, d.type, d.content_sealed, d.hint_account, d.hint_provider, d.hint_days, $2
 			FROM json_populate_recordset(NULL::statement_lines, $3) d
-			WHERE (d.parent <> '' OR d.reference = '' OR NOT EXISTS (SELECT FROM statement_lines o WHERE o.bank_account = d.bank_account AND o.parent = d.reference AND o.superseded_at IS NULL))
+			WHERE (d.parent <> '' OR d.reference = '' OR NOT EXISTS (SELECT FROM statement_lines o WHERE o.bank_account = d.bank_account AND o.parent = d.reference AND o.parent <> '' AND o.superseded_at IS NULL))
 			AND (d.parent = '' OR NOT EXISTS (SELECT FROM statement_lines w WHERE w.bank_account = d.bank_account AND w.reference = d.parent AND w.parent = '' AND w.superseded_at IS NULL))
 			ORDER BY d.line_no ON CONFLICT (bank_account, key, occurrence) DO NOTHING`, importID, now, string(raw))
 		if err != nil {
