@@ -31,8 +31,15 @@ func (r *Reconciler) markStated(ctx context.Context, tx *sqlx.Tx, importID strin
 // leftFor is how long a day waits for whoever marked it to match it, before somebody else does.
 const leftFor = 20 * time.Second
 
-// MatchLeft is MatchDue for days that were left: whoever marked them should have matched them by now.
+// MatchLeft is MatchDue for days that were left: whoever marked them should have matched them by now. While an import or a matching is under way nothing is left for sure.
 func (r *Reconciler) MatchLeft(ctx context.Context, limit int) (int, error) {
+	var idle bool
+	if err := r.db.GetContext(ctx, &idle, `SELECT pg_try_advisory_xact_lock(7310002)`); err != nil {
+		return 0, fmt.Errorf("looking whether a matching is under way: %w", err)
+	}
+	if !idle {
+		return 0, nil
+	}
 	return r.matchDue(ctx, limit, r.now().Add(-leftFor))
 }
 
