@@ -40,6 +40,8 @@ CREATE OR REPLACE VIEW nobodys_credits AS
         AND (t.id IS NULL OR t.id NOT IN (SELECT n.transfer_id FROM discrepancies n JOIN days c ON c.account_id = n.account_id AND c.date = n.date AND c.status IN ('closed', 'signed') WHERE n.kind = 'bank_unmatched' AND NOT n.healed AND n.bank_effect <> 0 AND n.transfer_id IS NOT NULL))) x
     WHERE x.account_id IS NOT NULL;
 
+DROP FUNCTION bank_owner; -- bank_owners is asked now
+
 -- The bank's debits that take payments back, each on the day that counts it.
 CREATE VIEW bank_reversals AS
     SELECT l.id AS line_id, p.id AS payment_id, p.account_id, l.amount::bigint AS amount, l.booked_on, coalesce(

@@ -224,6 +224,16 @@ func TestProposalsAreAcceptedOnce(t *testing.T) {
 	if got, want := side(s.dayOf(mai, "acc_vnpay_7", day)), "0-0=0 bank 1/148350 0-0=0 map[]"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
+	// The database holds it, whoever would write.
+	for _, twice := range []string{`INSERT INTO bank_uses (line_id, payout_id, rule, recorded_by, recorded_at) SELECT line_id, payout_id, 'person', 'x', recorded_at FROM bank_uses LIMIT 1`,
+		`INSERT INTO payout_days SELECT 'pyo_other', account_id, date, net, amount, counts_on FROM payout_days LIMIT 1`} {
+		if _, err := s.db.ExecContext(t.Context(), `INSERT INTO payouts (id, bank_account, rule, proven, recorded_by, recorded_at) VALUES ('pyo_other', '1', 'person', true, 'x', now()) ON CONFLICT DO NOTHING`); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.db.ExecContext(t.Context(), twice); err == nil || !strings.Contains(err.Error(), "_once") {
+			t.Errorf("the database took a part of a payout twice: %v", err)
+		}
+	}
 	lines := s.ok(s.as(mai, http.MethodGet, "/v1/imports/"+imp["id"].(string)+"/lines", "", nil), 200)["items"].([]any)
 	roles := ""
 	for _, l := range lines {

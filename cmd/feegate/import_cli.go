@@ -140,6 +140,55 @@ func tellFindings(out io.Writer, all []reconciliation.Finding) {
 	}
 }
 
+// taken is what became of a file.
+type taken struct {
+	answer       any // for --json
+	id, deed, by string
+	known        bool
+	sums         string
+	findings     []reconciliation.Finding
+}
+
+// each takes the files one by one, tells what became of each, and notes in the audit who did it and that it came by the command line. One that is refused
+// keeps no other from being taken.
+func (d *dayDesk) each(i *invocation, files []string, asJSON, dry bool, take func(string, io.Reader) (*taken, error)) (err error) {
+	for _, path := range files {
+		var done *taken
+		if one := opened(i, path, func(r io.Reader) (err error) {
+			done, err = take(path, r)
+			return err
+		}); one != nil {
+			refusal(i.errOut, path, one)
+			err = errSomeRefused
+			continue
+		}
+		said := "imported as " + done.id
+		switch {
+		case done.known:
+			said = "imported before, as " + done.id
+		case dry:
+			said = "would be imported"
+		default:
+			who := identity.Actor{Kind: identity.KindUser, ID: done.by, Address: d.machine.ID}
+			if done.by == d.machine.ID {
+				who = d.machine
+			}
+			if err := d.people.Audit(i.ctx, nil, who, done.deed, done.id, map[string]any{"by": "command line"}); err != nil {
+				return err
+			}
+		}
+		if asJSON {
+			if err := json.NewEncoder(i.out).Encode(done.answer); err != nil {
+				return err
+			}
+			continue
+		}
+		_, _ = fmt.Fprintf(i.out, "%s: %s; %s\n", path, said, done.sums)
+		tellFindings(i.out, done.findings)
+	}
+	return err
+}
+
 type importSettlementCommand struct {
 	accountFlags
 	asFlag
@@ -178,39 +227,17 @@ func (c *importSettlementCommand) Run(i *invocation) (err error) {
 	if err != nil {
 		return err
 	}
-	for _, path := range c.Files {
-		f := reconciliation.File{AccountID: c.Account, Date: c.Date, Name: filepath.Base(path), By: who.Actor, Replaces: c.Replaces, ExpectedLines: c.ExpectedLines, DryRun: c.DryRun}
+	return d.each(i, c.Files, c.JSON, c.DryRun, func(path string, r io.Reader) (*taken, error) {
+		f := reconciliation.File{AccountID: c.Account, Date: c.Date, Name: filepath.Base(path), By: who.Actor, Replaces: c.Replaces, ExpectedLines: c.ExpectedLines, DryRun: c.DryRun, Body: r}
 		if f.Date == "" {
 			f.Date = dayOf(f.Name)
 		}
-		var imp *reconciliation.Import
-		one := opened(i, path, func(r io.Reader) (err error) {
-			f.Body = r
-			imp, err = d.reconciler.Settlement(i.ctx, f)
-			return err
-		})
-		if one != nil {
-			refusal(i.errOut, path, one)
-			err = errSomeRefused
-			continue
+		imp, err := d.reconciler.Settlement(i.ctx, f)
+		if err != nil {
+			return nil, err
 		}
-		if c.JSON {
-			if err := json.NewEncoder(i.out).Encode(imp); err != nil {
-				return err
-			}
-			continue
-		}
-		said := "imported as " + imp.ID
-		switch {
-		case imp.Known:
-			said = "imported before, as " + imp.ID
-		case c.DryRun:
-			said = "would be imported"
-		}
-		_, _ = fmt.Fprintf(i.out, "%s: %s; %d rows, %d new, %s, fee %s, net %s\n", path, said, imp.Lines, imp.Added, imp.Amount.Format(), imp.Fee.Format(), imp.Net.Format())
-		tellFindings(i.out, imp.Findings)
-	}
-	return err
+		return &taken{imp, imp.ID, "settlement.imported", who.Actor, imp.Known, fmt.Sprintf("%d rows, %d new, %s, fee %s, net %s", imp.Lines, imp.Added, imp.Amount.Format(), imp.Fee.Format(), imp.Net.Format()), imp.Findings}, nil
+	})
 }
 
 type importStatementCommand struct {
@@ -233,34 +260,13 @@ func (c *importStatementCommand) Run(i *invocation) (err error) {
 	if err != nil {
 		return err
 	}
-	for _, path := range c.Files {
-		var imp *reconciliation.StatementImport
-		one := opened(i, path, func(r io.Reader) (err error) {
-			imp, err = d.reconciler.Statement(i.ctx, who, reconciliation.StatementFile{BankAccount: c.BankAccount, Format: c.Format, Name: filepath.Base(path), DryRun: c.DryRun, Body: r})
-			return err
-		})
-		if one != nil {
-			refusal(i.errOut, path, one)
-			err = errSomeRefused
-			continue
+	return d.each(i, c.Files, c.JSON, c.DryRun, func(path string, r io.Reader) (*taken, error) {
+		imp, err := d.reconciler.Statement(i.ctx, who, reconciliation.StatementFile{BankAccount: c.BankAccount, Format: c.Format, Name: filepath.Base(path), DryRun: c.DryRun, Body: r})
+		if err != nil {
+			return nil, err
 		}
-		if c.JSON {
-			if err := json.NewEncoder(i.out).Encode(imp); err != nil {
-				return err
-			}
-			continue
-		}
-		said := "imported as " + imp.ID
-		switch {
-		case imp.Known:
-			said = "imported before, as " + imp.ID
-		case c.DryRun:
-			said = "would be imported"
-		}
-		_, _ = fmt.Fprintf(i.out, "%s: %s; %d movements, %d new, %s in, %s out\n", path, said, imp.Lines, imp.Added, imp.Credits.Format(), imp.Debits.Format())
-		tellFindings(i.out, imp.Findings)
-	}
-	return err
+		return &taken{imp, imp.ID, "statement.imported", who.Actor, imp.Known, fmt.Sprintf("%d movements, %d new, %s in, %s out", imp.Lines, imp.Added, imp.Credits.Format(), imp.Debits.Format()), imp.Findings}, nil
+	})
 }
 
 // reconcileCommand matches a day again.

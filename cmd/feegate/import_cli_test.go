@@ -51,6 +51,9 @@ func TestImportsByCommands(t *testing.T) {
 	if said, _ := c.run(1, "import", "statement", c.kept("wrong.csv", stated("9999", 0, [3]string{"FT1", "1", "x"}))); !strings.Contains(said, "wrong.csv is refused") {
 		t.Errorf("%s", said)
 	}
+	if n := s.count(`SELECT count(*) FROM audit WHERE action IN ('settlement.imported', 'statement.imported') AND actor IN (SELECT id FROM users WHERE name = 'mai')`); n != 2 {
+		t.Errorf("the audit has %d imports of mai", n)
+	}
 	c.run(2, "reconcile")
 	c.run(2, "reconcile", "--date", "soon")
 	said, v := c.run(0, "reconcile", "--date", "2026-03-10", "--account", "acc_vnpay_7", "--json")

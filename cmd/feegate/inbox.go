@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"feegate/gateway"
+	"feegate/gateway/identity"
 	"feegate/reconciliation"
 )
 
@@ -27,6 +28,7 @@ import (
 type inbox struct {
 	root       string
 	reconciler *reconciliation.Reconciler
+	people     *identity.Store
 	now        func() time.Time
 	log        *slog.Logger
 }
@@ -174,6 +176,10 @@ func (b *inbox) take(ctx context.Context, f dropped, claimed string) error {
 	var p *gateway.Problem
 	switch {
 	case err == nil:
+		deed := strings.TrimSuffix(f.kind, "s") + ".imported"
+		if err := b.people.Audit(ctx, nil, identity.Actor{Kind: identity.KindSystem, ID: inboxActor}, deed, said, map[string]any{"file": name}); err != nil {
+			return errors.Join(err, os.Rename(claimed, f.path)) // the same file again is the same import
+		}
 		b.log.InfoContext(ctx, "taken from the inbox", "file", f.kind+"/"+f.of+"/"+name, "import", said)
 		return b.put(claimed, filepath.Join("done", day), name)
 	case errors.As(err, &unreadable), errors.As(err, &p), errors.As(err, &broken):

@@ -14,7 +14,7 @@ import (
 )
 
 func (s *street) inbox() *inbox {
-	return &inbox{root: s.t.TempDir(), reconciler: s.app.reconciler, now: s.world.Now, log: slog.New(slog.NewJSONHandler(s.logs, nil))}
+	return &inbox{root: s.t.TempDir(), reconciler: s.app.reconciler, people: s.app.people, now: s.world.Now, log: slog.New(slog.NewJSONHandler(s.logs, nil))}
 }
 
 // drop lays a file down as one that nobody writes to any more.
@@ -75,6 +75,9 @@ func TestFilesDroppedByOthersAreTakenIn(t *testing.T) {
 		if b.has(name) != want {
 			t.Errorf("%s: %v", name, !want)
 		}
+	}
+	if n := s.count(`SELECT count(*) FROM audit WHERE actor = 'inbox' AND action IN ('settlement.imported', 'statement.imported')`); n != 2 {
+		t.Errorf("the audit has %d imports", n)
 	}
 	why, err := os.ReadFile(filepath.Join(b.root, "refused/2026-03-11/2026-03-09.csv.why.txt"))
 	if err != nil || !strings.Contains(string(why), "line ") {

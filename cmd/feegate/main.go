@@ -160,7 +160,7 @@ func (s *serveCommand) Run(i *invocation) (err error) {
 	working, cancel := context.WithCancel(i.ctx)
 	background := a.work(working, time.Second)
 	if s.Inbox != "" {
-		box := &inbox{root: s.Inbox, reconciler: a.reconciler, now: time.Now, log: i.log}
+		box := &inbox{root: s.Inbox, reconciler: a.reconciler, people: a.people, now: time.Now, log: i.log}
 		a.every(working, background, job{"inbox", 5 * time.Second, 1, box.look})
 	}
 	defer background.Wait()

@@ -111,7 +111,7 @@ func TestTheOpenBreakerSendsNothingAndSaysWhen(t *testing.T) {
 		g := New(Settings{Transport: f, Failures: 2, OpenFor: 10 * time.Second})
 		client := g.Client("acc", providers.OpLookup, time.Second)
 		_, _ = post(client), post(client)
-		time.Sleep(4 * time.Second) // the bubble's clock
+		time.Sleep(4 * time.Second) // the bubble's clock: nothing waits
 		err := post(client)
 		var not *providers.NotSentError
 		if !errors.Is(err, providers.ErrNotSent) || !errors.As(err, &not) || not.RetryAfter != 6*time.Second {
