@@ -44,9 +44,11 @@ paid AS MATERIALIZED (
 	SELECT x.order_id, x.payment_id, x.due, x.gross, CASE e.evidence WHEN 'reversed' THEN 0 ELSE greatest(x.gross - x.back, 0) END AS net,
 		p.paid_at, p.provider, p.channel, p.payer_digest IS NULL AS payer_unknown, e.evidence, e.line_id, e.bank_proven,
 		CASE WHEN p.channel IN ('cash_counter', 'cash_postal') THEN 'cash' WHEN p.channel IN ('pos_counter', 'transfer_unref') THEN 'noncash_other'
-			WHEN p.channel = 'officer_proxy' OR s.digest IS NOT NULL THEN 'proxy' ELSE 'online' END AS class
+			WHEN p.channel = 'officer_proxy' OR (p.payer_digest IS NOT NULL AND (
+				EXISTS (SELECT FROM staff_accounts s WHERE s.digest = p.payer_digest AND s.recorded_at <= $1 AND (s.ended_at IS NULL OR s.ended_at > $1))
+				OR EXISTS (SELECT FROM payer_flags s WHERE s.digest = p.payer_digest AND s.from_at <= p.paid_at AND s.recorded_at <= $1 AND (s.ended_at IS NULL OR s.ended_at > $1))))
+			THEN 'proxy' ELSE 'online' END AS class
 	FROM pair x JOIN payments p ON p.id = x.payment_id JOIN evidence_at($1) e ON e.payment_id = x.payment_id
-	LEFT JOIN staff_accounts s ON s.digest = p.payer_digest AND s.recorded_at <= $1 AND (s.ended_at IS NULL OR s.ended_at > $1)
 	WHERE p.mode = 'live'),
 step AS (
 	SELECT *, sum(gross) OVER (PARTITION BY order_id ORDER BY paid_at, payment_id) AS running,
