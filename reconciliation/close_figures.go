@@ -1,16 +1,12 @@
 package reconciliation
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/go-json-experiment/json/jsontext"
 
 	"feegate/gateway"
 	"feegate/gateway/vnd"
@@ -69,24 +65,6 @@ type Adjustment struct {
 	Settled    vnd.Signed `json:"settled" db:"settled"` // what the bank's statement has of it since
 	Lines      int        `json:"lines" db:"lines"`
 	RecordedAt time.Time  `json:"recorded_at" db:"recorded_at"`
-}
-
-// canonical writes v by RFC 8785 and hashes that.
-func canonical(v any) (text, digest string, err error) {
-	raw, err := json.Marshal(v)
-	if err != nil {
-		return "", "", fmt.Errorf("writing figures: %w", err)
-	}
-	form := jsontext.Value(raw)
-	if err := form.Canonicalize(); err != nil {
-		return "", "", fmt.Errorf("writing figures: %w", err)
-	}
-	return string(form), digestOf(string(form)), nil
-}
-
-func digestOf(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return hex.EncodeToString(sum[:])
 }
 
 func (f *Figures) of(d *Day) {

@@ -10,6 +10,7 @@ import (
 
 	"feegate/gateway"
 	"feegate/gateway/vnd"
+	"feegate/reconciliation/document"
 )
 
 // StateFilter says which days are asked for; "" asks for any.
@@ -105,7 +106,7 @@ func (l *link) broken(accountID string, seq int64, last *string) string {
 	switch {
 	case l.Seq != seq:
 		return fmt.Sprintf("signature %d is missing", seq)
-	case digestOf(l.Document) != l.SHA256:
+	case document.Digest(l.Document) != l.SHA256:
 		return "the document does not have the hash that was signed"
 	case told(l.Previous) != told(last):
 		return "it does not hold the hash of the signature before it"
@@ -116,7 +117,7 @@ func (l *link) broken(accountID string, seq int64, last *string) string {
 		return "the signature's row differs from the document that was signed"
 	case !l.FiguresAt.Valid:
 		return "the version that was signed is gone"
-	case digestOf(string(doc.Figures)) != l.FiguresAt.String || l.Figures.Valid && l.Figures.String != string(doc.Figures) || l.VersionBy.String != doc.ClosedBy || !l.VersionAt.Time.Equal(doc.ClosedAt):
+	case document.Digest(string(doc.Figures)) != l.FiguresAt.String || l.Figures.Valid && l.Figures.String != string(doc.Figures) || l.VersionBy.String != doc.ClosedBy || !l.VersionAt.Time.Equal(doc.ClosedAt):
 		return "the version differs from the document that was signed"
 	case !l.DayStatus.Valid:
 		return "the day is gone"
@@ -133,7 +134,7 @@ func sameFigures(raw []byte, text string) bool {
 	if json.Unmarshal(raw, &v) != nil {
 		return false
 	}
-	got, _, err := canonical(json.RawMessage(raw))
+	got, _, err := document.Canonical(json.RawMessage(raw))
 	return err == nil && got == text
 }
 

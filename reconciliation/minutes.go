@@ -9,6 +9,7 @@ import (
 	"feegate/gateway"
 	"feegate/gateway/account"
 	"feegate/gateway/vnd"
+	"feegate/reconciliation/document"
 )
 
 // MinutesDefinition names what the minutes' figures mean; another meaning has another name.
@@ -183,22 +184,6 @@ func statusName(status string) string {
 	return map[string]string{dayOpen: "Chưa đối soát", dayMatched: "Đã đối soát", dayClosed: "Đã khóa sổ, chưa ký", daySigned: "Đã ký", dayReopened: "Mở lại"}[status]
 }
 
-// vietDay writes a date as people do.
-func vietDay(date string) string {
-	t, err := time.Parse(time.DateOnly, date)
-	if err != nil {
-		return date
-	}
-	return t.Format("02/01/2006")
-}
-
-func vietTime(t *time.Time) string {
-	if t == nil {
-		return ""
-	}
-	return t.In(vietnam).Format("02/01/2006 15:04")
-}
-
 // title and period head the document.
 func (m *Minutes) title() string {
 	if m.Month {
@@ -209,30 +194,27 @@ func (m *Minutes) title() string {
 
 func (m *Minutes) period() string {
 	if m.From == m.To {
-		return "Ngày " + vietDay(m.From)
+		return "Ngày " + document.Day(m.From)
 	}
-	return "Từ ngày " + vietDay(m.From) + " đến hết ngày " + vietDay(m.To)
+	return "Từ ngày " + document.Day(m.From) + " đến hết ngày " + document.Day(m.To)
 }
 
 // Draft is what a document that is not signed says of itself.
 const Draft = "BẢN NHÁP – CHƯA KÝ"
 
-// fact is one line of the document's head.
-type minuteFact struct{ name, value string }
-
-func (m *Minutes) head() []minuteFact {
+func (m *Minutes) head() []document.Fact {
 	beneficiary := strings.TrimSpace(m.Account.BeneficiaryAccount + " " + m.Account.BeneficiaryName)
 	if beneficiary == "" {
 		beneficiary = "chưa khai báo"
 	}
-	facts := []minuteFact{
-		{"Đơn vị thụ hưởng", m.Agency + " (" + m.Account.AgencyCode + ")"},
-		{"Nhà cung cấp", brandOf(m.Account.Provider) + ", mã điểm thu " + m.Account.Terminal},
-		{"Tài khoản feegate", m.Account.ID},
-		{"Tài khoản thụ hưởng", beneficiary},
-		{"Kỳ đối soát", m.period() + ", giờ Việt Nam"},
-		{"Số liệu lúc", vietTime(&m.AsOf)},
-		{"Định nghĩa", MinutesDefinition},
+	facts := []document.Fact{
+		document.Line("Đơn vị thụ hưởng", m.Agency + " (" + m.Account.AgencyCode + ")"),
+		document.Line("Nhà cung cấp", brandOf(m.Account.Provider) + ", mã điểm thu " + m.Account.Terminal),
+		document.Line("Tài khoản feegate", m.Account.ID),
+		document.Line("Tài khoản thụ hưởng", beneficiary),
+		document.Line("Kỳ đối soát", m.period() + ", giờ Việt Nam"),
+		document.Line("Số liệu lúc", document.Time(&m.AsOf)),
+		document.Line("Định nghĩa", MinutesDefinition),
 	}
 	if m.Month {
 		if m.Signed() { // one hash for all: over the days' own, each in its line
@@ -240,7 +222,7 @@ func (m *Minutes) head() []minuteFact {
 			for i := range m.Days {
 				all += *m.Days[i].SHA256 + "\n"
 			}
-			facts = append(facts, minuteFact{"SHA-256 các bản ký", digestOf(all)})
+			facts = append(facts, document.Line("SHA-256 các bản ký", document.Digest(all)))
 		}
 		return facts
 	}
@@ -249,16 +231,16 @@ func (m *Minutes) head() []minuteFact {
 	if d.Version > 0 {
 		version = itoa(d.Version)
 	}
-	facts = append(facts, minuteFact{"Lần khóa sổ", version}, minuteFact{"Trạng thái", statusName(d.Status)})
+	facts = append(facts, document.Line("Lần khóa sổ", version), document.Line("Trạng thái", statusName(d.Status)))
 	if d.Closed() {
-		facts = append(facts, minuteFact{"Người lập (khóa sổ)", m.name(d.ClosedBy) + ", " + vietTime(d.ClosedAt)}, minuteFact{"SHA-256 số liệu", *d.FiguresSHA256})
+		facts = append(facts, document.Line("Người lập (khóa sổ)", m.name(d.ClosedBy) + ", " + document.Time(d.ClosedAt)), document.Line("SHA-256 số liệu", *d.FiguresSHA256))
 	}
 	if d.Status == daySigned {
 		first := "không có: đây là bản ký đầu tiên của tài khoản"
 		if d.Previous != nil {
 			first = *d.Previous
 		}
-		facts = append(facts, minuteFact{"Người duyệt (ký)", m.name(d.SignedBy) + ", " + vietTime(d.SignedAt)}, minuteFact{"SHA-256 bản ký", *d.SHA256}, minuteFact{"Bản ký trước", first})
+		facts = append(facts, document.Line("Người duyệt (ký)", m.name(d.SignedBy) + ", " + document.Time(d.SignedAt)), document.Line("SHA-256 bản ký", *d.SHA256), document.Line("Bản ký trước", first))
 	}
 	return facts
 }

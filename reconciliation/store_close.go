@@ -14,6 +14,7 @@ import (
 
 	"feegate/gateway"
 	"feegate/gateway/vnd"
+	"feegate/reconciliation/document"
 )
 
 const stateColumns = `d.account_id, d.date::text AS date, d.status, d.version, d.closed_by, d.closed_at, d.signed_by, d.signed_at, d.figures_sha256, d.sha256, d.previous`
@@ -93,7 +94,7 @@ func (r *Reconciler) freeze(ctx context.Context, tx *sqlx.Tx, s *DayState, day *
 		return errMoved
 	}
 	f.ItemsSHA256 = digest
-	text, sum, err := canonical(&f)
+	text, sum, err := document.Canonical(&f)
 	if err != nil {
 		return err
 	}
@@ -193,11 +194,11 @@ func (r *Reconciler) noLonger(ctx context.Context, tx sqlx.QueryerContext, s *Da
 		s.AccountID, s.Date, s.ClosedAt, s.Version); err != nil {
 		return nil, fmt.Errorf("counting the day's matches: %w", err)
 	}
-	before, _, err := canonical(was.settledFacts())
+	before, _, err := document.Canonical(was.settledFacts())
 	if err != nil {
 		return nil, err
 	}
-	after, _, err := canonical(is.settledFacts())
+	after, _, err := document.Canonical(is.settledFacts())
 	if err != nil {
 		return nil, err
 	}
@@ -223,7 +224,7 @@ func (r *Reconciler) seal(ctx context.Context, tx *sqlx.Tx, s *DayState, actor s
 		return fmt.Errorf("signing the day %s: %w", s.Date, err)
 	}
 	doc.Figures = json.RawMessage(figures)
-	text, sum, err := canonical(&doc)
+	text, sum, err := document.Canonical(&doc)
 	if err != nil {
 		return err
 	}
