@@ -208,11 +208,11 @@ func (m *Minutes) head() []document.Fact {
 		beneficiary = "chưa khai báo"
 	}
 	facts := []document.Fact{
-		document.Line("Đơn vị thụ hưởng", m.Agency + " (" + m.Account.AgencyCode + ")"),
-		document.Line("Nhà cung cấp", brandOf(m.Account.Provider) + ", mã điểm thu " + m.Account.Terminal),
+		document.Line("Đơn vị thụ hưởng", m.Agency+" ("+m.Account.AgencyCode+")"),
+		document.Line("Nhà cung cấp", brandOf(m.Account.Provider)+", mã điểm thu "+m.Account.Terminal),
 		document.Line("Tài khoản feegate", m.Account.ID),
 		document.Line("Tài khoản thụ hưởng", beneficiary),
-		document.Line("Kỳ đối soát", m.period() + ", giờ Việt Nam"),
+		document.Line("Kỳ đối soát", m.period()+", giờ Việt Nam"),
 		document.Line("Số liệu lúc", document.Time(&m.AsOf)),
 		document.Line("Định nghĩa", MinutesDefinition),
 	}
@@ -233,14 +233,14 @@ func (m *Minutes) head() []document.Fact {
 	}
 	facts = append(facts, document.Line("Lần khóa sổ", version), document.Line("Trạng thái", statusName(d.Status)))
 	if d.Closed() {
-		facts = append(facts, document.Line("Người lập (khóa sổ)", m.name(d.ClosedBy) + ", " + document.Time(d.ClosedAt)), document.Line("SHA-256 số liệu", *d.FiguresSHA256))
+		facts = append(facts, document.Line("Người lập (khóa sổ)", m.name(d.ClosedBy)+", "+document.Time(d.ClosedAt)), document.Line("SHA-256 số liệu", *d.FiguresSHA256))
 	}
 	if d.Status == daySigned {
 		first := "không có: đây là bản ký đầu tiên của tài khoản"
 		if d.Previous != nil {
 			first = *d.Previous
 		}
-		facts = append(facts, document.Line("Người duyệt (ký)", m.name(d.SignedBy) + ", " + document.Time(d.SignedAt)), document.Line("SHA-256 bản ký", *d.SHA256), document.Line("Bản ký trước", first))
+		facts = append(facts, document.Line("Người duyệt (ký)", m.name(d.SignedBy)+", "+document.Time(d.SignedAt)), document.Line("SHA-256 bản ký", *d.SHA256), document.Line("Bản ký trước", first))
 	}
 	return facts
 }
