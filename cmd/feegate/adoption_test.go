@@ -270,7 +270,7 @@ func TestTheWorkedExample(t *testing.T) {
 			t.Errorf("%s: %v, want %d", side, got, want)
 		}
 	}
-	if got := fmt.Sprint(rep.Total.Targets); got != "[{30 not_enough_data} {50 not_enough_data}]" {
+	if got := fmt.Sprint(rep.Total.Targets); got != "[{3000 not_enough_data} {5000 not_enough_data}]" {
 		t.Errorf("targets %s", got)
 	}
 	if rep.Definition != "OPR-1" || rep.AsOfCut || rep.AsOf.Format(time.RFC3339) != "2026-04-10T23:59:59+07:00" || len(rep.Rows) != 0 {
@@ -303,7 +303,7 @@ func TestTheWorkedExample(t *testing.T) {
 	// Before the settlement and the refunds: everything online provisional, nothing refunded, no dossier closed.
 	early := x.report("&as_of=" + url.QueryEscape("2026-03-10T23:00:00+07:00"))
 	x.rates(early.Total, map[string]fraction{"transactions": {0, 10, "0.00"}, "transactions_upper": {6, 10, "60.00"}, "coverage": {0, 0, ""}, "amount": {0, 2520000, "0.00"}})
-	if got := fmt.Sprint(early.Total.Targets); got != "[{30 not_met} {50 not_met}]" {
+	if got := fmt.Sprint(early.Total.Targets); got != "[{3000 not_met} {5000 not_met}]" {
 		t.Errorf("targets %s", got)
 	}
 }

@@ -39,6 +39,7 @@ type app struct {
 	accounts   *account.Store
 	people     *identity.Store
 	reconciler *reconciliation.Reconciler
+	reporter   *adoption.Reporter
 	duty       *watch
 	feeding    []func(context.Context) error // the sequencer and the deliverer
 	log        *slog.Logger
@@ -70,6 +71,7 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 		return nil, err
 	}
 	reconciler, reporter := reconciliation.New(db, accounts, g, now), adoption.New(db, now)
+	reporter.TellClosed(g.TellReportClosed)
 	duty := &watch{breakers: breakers, accounts: accounts, gateway: g, changes: changes, log: log}
 	handler, err := api.New(api.Deps{Gateway: g, Accounts: accounts, Breakers: breakers, Identity: people, ApplyOverrides: duty.applyOverrides,
 		Reconciler: reconciler, Adoption: reporter, PageOf: s.pageOf,
@@ -96,7 +98,7 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 	mux.Handle("GET /{$}", http.RedirectHandler("/console", http.StatusSeeOther)) // who types the bare address is a person
 	pages.Mount(mux)
 	desk.Mount(mux)
-	return &app{handler: mux, gateway: g, accounts: accounts, people: people, reconciler: reconciler, duty: duty, log: log,
+	return &app{handler: mux, gateway: g, accounts: accounts, people: people, reconciler: reconciler, reporter: reporter, duty: duty, log: log,
 		feeding: []func(context.Context) error{feed.NewSequencer(db, log).Run, feed.NewDeliverer(db, keys, now, log, options).Run}}, nil
 }
 
@@ -154,7 +156,7 @@ func (a *app) work(ctx context.Context, every time.Duration) *sync.WaitGroup {
 		{"statements", 5 * time.Second, 1, a.reconciler.HearStatements},
 		{"transfers", 15 * time.Second, 1, a.gateway.FetchTransfers}, {"unmatched", 2 * every, 1, a.reconciler.NameTransfers},
 		{"slips", 2 * every, 1, a.reconciler.MatchSlips}, {"missed", 30 * every, 1, a.reconciler.MarkDue}, {"days", 2 * every, 1, a.reconciler.MatchLeft},
-		{"late", time.Minute, 1, a.reconciler.AdjustLate},
+		{"late", time.Minute, 1, a.reconciler.AdjustLate}, {"reports", 2 * every, 1, a.reporter.Produce},
 		{"overrides", every, 1, func(ctx context.Context, _ int) (int, error) { return 0, a.duty.applyOverrides(ctx) }},
 		{"probes", every, 1, a.duty.probe},
 		{"housekeeping", time.Hour, 1, a.gateway.Housekeep},

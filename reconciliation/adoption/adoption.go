@@ -7,6 +7,7 @@ package adoption
 
 import (
 	"context"
+	"fmt"
 	"math/big"
 	"slices"
 	"strings"
@@ -30,8 +31,9 @@ func Groupings() []string {
 
 // Reporter answers questions about the rate. It keeps no state of its own.
 type Reporter struct {
-	db  *sqlx.DB
-	now func() time.Time
+	db   *sqlx.DB
+	now  func() time.Time
+	tell Teller // of closed reports; nil: nobody
 }
 
 // New makes the reporter; now is the one clock of facts.
@@ -117,6 +119,20 @@ type Hundredths int64
 func (h Hundredths) MarshalJSON() ([]byte, error) {
 	s := big.NewRat(int64(h), 100).FloatString(2)
 	return []byte(strings.TrimSuffix(strings.TrimRight(s, "0"), ".")), nil
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (h *Hundredths) UnmarshalJSON(raw []byte) error {
+	r, ok := new(big.Rat).SetString(string(raw))
+	if !ok {
+		return fmt.Errorf("%q is not a percentage", raw)
+	}
+	r.Mul(r, big.NewRat(100, 1))
+	if !r.IsInt() || !r.Num().IsInt64() {
+		return fmt.Errorf("%s has more than two decimals", raw)
+	}
+	*h = Hundredths(r.Num().Int64())
+	return nil
 }
 
 func rate(numerator, denominator int64) Rate {

@@ -117,6 +117,7 @@ func New(d Deps) (http.Handler, error) {
 	s.mountDays(v1)
 	s.mountCounter(v1)
 	s.mountAdoption(v1)
+	s.mountCloses(v1)
 	return heads{r}, nil
 }
 

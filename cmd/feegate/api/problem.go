@@ -10,6 +10,7 @@ import (
 
 	"feegate/gateway"
 	"feegate/reconciliation"
+	"feegate/reconciliation/adoption"
 )
 
 // Problems that the edge alone gives.
@@ -74,6 +75,10 @@ var problems = map[string]meaning{
 	problemAccountExists:              {http.StatusConflict, "There is an account of this terminal", "Mã điểm thu này đã có tài khoản"},
 	problemSecretState:                {http.StatusConflict, "The account's secrets do not allow this", "Trạng thái khóa của tài khoản không cho phép"},
 	problemBeneficiaryState:           {http.StatusConflict, "The proposal's state does not allow this", "Trạng thái đề nghị thụ hưởng không cho phép"},
+	adoption.ProblemReportOpen:        {http.StatusConflict, "The period has not ended", "Kỳ báo cáo chưa kết thúc"},
+	adoption.ProblemReportBusy:        {http.StatusConflict, "Something long is being written", "Đang có dữ liệu được ghi, vui lòng thử lại sau"},
+	adoption.ProblemReportState:       {http.StatusConflict, "Somebody was there before", "Đã có người thực hiện trước"},
+	adoption.ProblemProvinceOnly:      {http.StatusForbidden, "For people who see all agencies", "Chỉ dành cho người phụ trách toàn tỉnh"},
 	gateway.ProblemSlipUsed:           {http.StatusConflict, "The deposit slip was recorded before", "Giấy nộp tiền này đã được ghi nhận"},
 }
 

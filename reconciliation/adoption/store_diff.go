@@ -1,0 +1,229 @@
+package adoption
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/lib/pq"
+
+	"feegate/gateway"
+)
+
+// changes lists the facts of a period that count in another way in b than in a, both read from the rows as they were known then.
+func (r *Reporter) changes(ctx context.Context, a, b *Revision, after string, limit int) ([]Change, error) {
+	q := Question{From: b.From, To: b.To}
+	s, err := q.read(r.now())
+	if err != nil {
+		return nil, err
+	}
+	tx, err := r.reading(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer tx.Rollback() // it wrote nothing
+	side := func(asOf string) string {
+		return `(` + strings.ReplaceAll(facts, "$1", asOf) + ` SELECT concat_ws('/', subject, source_system, dossier_code, coalesce(order_id, '')) COLLATE "C" AS key, subject, order_id, dossier_code,
+			agency_code, bucket, net::bigint AS net, at, ` + vector() + ` AS adds FROM facts)`
+	}
+	rows, err := tx.QueryContext(ctx, `SELECT coalesce(b.key, a.key), coalesce(b.subject, a.subject), coalesce(b.order_id, a.order_id), coalesce(b.dossier_code, a.dossier_code), coalesce(b.agency_code, a.agency_code),
+			a.bucket, a.net, a.at, a.adds, b.bucket, b.net, b.at, b.adds
+		FROM `+side("$1")+` a FULL JOIN `+side("$5")+` b ON a.key = b.key
+		WHERE (a.bucket, a.net, a.at, a.adds, a.agency_code) IS DISTINCT FROM (b.bucket, b.net, b.at, b.adds, b.agency_code) AND coalesce(b.key, a.key) > $6 COLLATE "C"
+		ORDER BY 1 LIMIT $7`, a.AsOf, s.from, s.to, pq.Array([]string{}), b.AsOf, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("comparing revisions: %w", err)
+	}
+	defer rows.Close()
+	names, out := Figures(), []Change{}
+	for rows.Next() {
+		c := Change{Adds: map[string]int64{}}
+		var left, right struct {
+			bucket *string
+			net    sql.NullInt64
+			at     *time.Time
+			adds   pq.Int64Array
+		}
+		if err := rows.Scan(&c.key, &c.Subject, &c.Order, &c.DossierCode, &c.AgencyCode, &left.bucket, &left.net, &left.at, &left.adds, &right.bucket, &right.net, &right.at, &right.adds); err != nil {
+			return nil, fmt.Errorf("comparing revisions: %w", err)
+		}
+		if left.at != nil {
+			c.Before = &Side{left.bucket, left.net.Int64, left.at.In(zone)}
+		}
+		if right.at != nil {
+			c.After = &Side{right.bucket, right.net.Int64, right.at.In(zone)}
+		}
+		for i, n := range names {
+			var d int64
+			if c.After != nil {
+				d += right.adds[i]
+			}
+			if c.Before != nil {
+				d -= left.adds[i]
+			}
+			if d != 0 {
+				c.Adds[n] = d
+			}
+		}
+		out = append(out, c)
+	}
+	return out, rows.Err()
+}
+
+// because finds what was recorded about the changes' orders and dossiers between the two instants.
+func (r *Reporter) because(ctx context.Context, after, until time.Time, items []Change) error {
+	orders, dossiersOf, at := []string{}, []string{}, map[string][]int{}
+	for i := range items {
+		items[i].Because = []Because{}
+		key := "d:" + items[i].DossierCode
+		if o := items[i].Order; o != nil {
+			key = "o:" + *o
+			orders = append(orders, *o)
+		} else {
+			dossiersOf = append(dossiersOf, items[i].DossierCode)
+		}
+		at[key] = append(at[key], i)
+	}
+	rows, err := r.db.QueryContext(ctx, `WITH o AS (SELECT id, 'o:' || id AS key FROM orders WHERE id = ANY ($3) UNION ALL SELECT id, 'd:' || dossier_code FROM orders WHERE dossier_code = ANY ($4) AND mode = 'live'),
+		p AS (SELECT DISTINCT o.key, p.id, p.recorded_at, p.transfer_id, p.payer_digest FROM o JOIN allocations a ON a.order_id = o.id JOIN payments p ON p.id = a.payment_id),
+		m AS (SELECT p.key, p.id AS payment, m.id, m.line_id, m.recorded_at, m.ended_at, l.account_id, l.date, l.import_id || ':' || l.line_no AS line FROM p JOIN matches m ON m.payment_id = p.id JOIN settlement_lines l ON l.id = m.line_id)
+		SELECT key, kind, id, payment, recorded_at FROM (
+			SELECT key, 'payment' AS kind, id, id AS payment, recorded_at FROM p
+			UNION ALL SELECT key, 'settlement_line', line, payment, recorded_at FROM m
+			UNION ALL SELECT key, 'match_ended', line, payment, ended_at FROM m WHERE ended_at IS NOT NULL
+			UNION ALL SELECT m.key, 'payout', y.id, m.payment, y.recorded_at FROM m JOIN payout_days d ON d.account_id = m.account_id AND d.date = m.date JOIN payouts y ON y.id = d.payout_id
+			UNION ALL SELECT p.key, 'statement', t.transfer_id, p.id, t.recorded_at FROM p JOIN statement_transfers t ON t.transfer_id = p.transfer_id
+			UNION ALL SELECT p.key, 'deposit', i.deposit_id, p.id, u.recorded_at FROM p JOIN deposit_items i ON i.payment_id = p.id JOIN bank_uses u ON u.deposit_id = i.deposit_id
+			UNION ALL SELECT p.key, 'refund', f.id, p.id, f.recorded_at FROM p JOIN refunds f ON f.payment_id = p.id WHERE f.status = 'succeeded'
+			UNION ALL SELECT p.key, 'reversal', v.payment_id, p.id, v.recorded_at FROM p JOIN reversals v ON v.payment_id = p.id
+			UNION ALL SELECT p.key, 'discrepancy', x.id, p.id, h.recorded_at FROM p JOIN discrepancies x ON x.payment_id = p.id JOIN discrepancy_history h ON h.discrepancy_id = x.id WHERE x.kind IN ('in_doubt', 'wrong_account', 'reversal')
+			UNION ALL SELECT p.key, 'payer', 'staff', p.id, s.recorded_at FROM p JOIN staff_accounts s ON s.digest = p.payer_digest
+			UNION ALL SELECT p.key, 'payer', 'flagged', p.id, s.recorded_at FROM p JOIN payer_flags s ON s.digest = p.payer_digest
+			UNION ALL SELECT p.key, 'payer', 'cleared', p.id, s.ended_at FROM p JOIN payer_flags s ON s.digest = p.payer_digest
+			UNION ALL SELECT 'd:' || d.dossier_code, 'dossier', d.dossier_code || '#' || d.n, NULL, d.recorded_at FROM dossiers d WHERE d.dossier_code = ANY ($4) AND d.mode = 'live') x
+		WHERE recorded_at > $1 AND recorded_at <= $2 GROUP BY key, kind, id, payment, recorded_at ORDER BY recorded_at, kind, id`, after, until, pq.Array(orders), pq.Array(dossiersOf))
+	if err != nil {
+		return fmt.Errorf("reading what changed: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var key string
+		var b Because
+		if err := rows.Scan(&key, &b.Kind, &b.ID, &b.Payment, &b.RecordedAt); err != nil {
+			return fmt.Errorf("reading what changed: %w", err)
+		}
+		b.RecordedAt = b.RecordedAt.In(zone)
+		for _, i := range at[key] {
+			if len(items[i].Because) < maxBecause {
+				items[i].Because = append(items[i].Because, b)
+			}
+			if b.Kind == "dossier" {
+				items[i].Cause, items[i].CauseVI = "dossier_told", causes["dossier_told"]
+			}
+		}
+	}
+	return rows.Err()
+}
+
+// maxBecause is how many records are shown for one change; a dossier may have thousands.
+const maxBecause = 50
+
+// ReportSchedule says that a report is made by itself.
+type ReportSchedule struct {
+	Every       string    `json:"every" db:"every"`
+	WorkingDays int       `json:"working_days" db:"working_days"` // after the period's end
+	Since       string    `json:"since" db:"since"`               // for periods that end on this day or later
+	SetBy       string    `json:"set_by" db:"set_by"`
+	RecordedAt  time.Time `json:"recorded_at" db:"recorded_at"`
+}
+
+// Schedules lists what is made by itself.
+func (r *Reporter) Schedules(ctx context.Context) ([]ReportSchedule, error) {
+	out := []ReportSchedule{}
+	err := r.db.SelectContext(ctx, &out, `SELECT every, working_days, since::text, set_by, recorded_at FROM report_schedules ORDER BY every`)
+	if err != nil {
+		return nil, fmt.Errorf("reading the reports' schedule: %w", err)
+	}
+	return out, nil
+}
+
+// PutSchedule sets when a kind of report is made by itself; DropSchedule ends that.
+func (r *Reporter) PutSchedule(ctx context.Context, c gateway.Caller, s ReportSchedule) (*ReportSchedule, error) {
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	s.SetBy, s.RecordedAt = c.Actor, r.now()
+	_, err := r.db.ExecContext(ctx, `INSERT INTO report_schedules (every, working_days, since, set_by, recorded_at) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (every) DO UPDATE SET working_days = excluded.working_days, since = excluded.since, set_by = excluded.set_by, recorded_at = excluded.recorded_at`, s.Every, s.WorkingDays, s.Since, s.SetBy, s.RecordedAt)
+	if err != nil {
+		return nil, fmt.Errorf("setting the reports' schedule: %w", err)
+	}
+	return &s, nil
+}
+
+// DropSchedule ends the making of a kind of report by itself.
+func (r *Reporter) DropSchedule(ctx context.Context, every string) error {
+	if _, err := r.db.ExecContext(ctx, `DELETE FROM report_schedules WHERE every = $1`, every); err != nil {
+		return fmt.Errorf("setting the reports' schedule: %w", err)
+	}
+	return nil
+}
+
+// due says which of these days are the last of a period whose report is due by now and was not closed.
+func (r *Reporter) due(ctx context.Context, every string, workingDays int, periods []Period) ([]Period, error) {
+	from, to := make([]string, len(periods)), make([]string, len(periods))
+	for i, p := range periods {
+		from[i], to[i] = p.From, p.To
+	}
+	out := []Period{}
+	rows, err := r.db.QueryContext(ctx, `SELECT f::text, t::text FROM unnest($1::date[], $2::date[]) AS p(f, t) WHERE working_day_after(t, $3) <= $4::date
+		AND NOT EXISTS (SELECT FROM report_revisions v WHERE v.period_from = f AND v.period_to = t) ORDER BY t, f`, pq.Array(from), pq.Array(to), workingDays, r.now().In(zone).Format(time.DateOnly))
+	if err != nil {
+		return nil, fmt.Errorf("looking for %s reports that are due: %w", every, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var p Period
+		if err := rows.Scan(&p.From, &p.To); err != nil {
+			return nil, fmt.Errorf("looking for %s reports that are due: %w", every, err)
+		}
+		out = append(out, p)
+	}
+	return out, rows.Err()
+}
+
+// lookedThrough says that today's look through the closed reports is done.
+func (r *Reporter) lookedThrough(ctx context.Context, day string) (bool, error) {
+	var done bool
+	if err := r.db.GetContext(ctx, &done, `SELECT EXISTS (SELECT FROM report_runs WHERE date = $1)`, day); err != nil {
+		return false, fmt.Errorf("reading when reports were looked through: %w", err)
+	}
+	return done, nil
+}
+
+func (r *Reporter) lookedThroughNow(ctx context.Context, day string, revisions int) error {
+	if _, err := r.db.ExecContext(ctx, `INSERT INTO report_runs (date, revisions, recorded_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, day, revisions, r.now()); err != nil {
+		return fmt.Errorf("writing that reports were looked through: %w", err)
+	}
+	return nil
+}
+
+// closedPeriods are those with a revision that end on or after a day.
+func (r *Reporter) closedPeriods(ctx context.Context, since string) ([]Period, error) {
+	out := []Period{}
+	rows, err := r.db.QueryContext(ctx, `SELECT DISTINCT period_from::text, period_to::text FROM report_revisions WHERE period_to >= $1 ORDER BY 2, 1`, since)
+	if err != nil {
+		return nil, fmt.Errorf("listing closed periods: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var p Period
+		if err := rows.Scan(&p.From, &p.To); err != nil {
+			return nil, fmt.Errorf("listing closed periods: %w", err)
+		}
+		out = append(out, p)
+	}
+	return out, rows.Err()
+}
