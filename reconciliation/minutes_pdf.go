@@ -108,25 +108,10 @@ func (p *sheet) details(m *Minutes) {
 }
 
 func (p *sheet) signatures(m *Minutes) {
-	if p.GetY() > 297-70 {
-		p.AddPage()
-	}
-	p.Ln(6)
-	p.SetFont("serif", "", 11)
-	p.CellFormat(p.Width, 6, "............, ngày ...... tháng ...... năm ..........", "", 1, "R", false, 0, "")
 	blocks := signatureBlocks()
-	w := p.Width / float64(len(blocks))
-	p.SetFont("serif", "B", 9.5)
-	for _, who := range blocks {
-		p.CellFormat(w, 6, who, "", 0, "C", false, 0, "")
-	}
-	p.Ln(5)
-	p.SetFont("serif", "", 9.5)
-	for range blocks {
-		p.CellFormat(w, 6, "(ký, ghi rõ họ tên)", "", 0, "C", false, 0, "")
-	}
-	p.Ln(24)
+	p.Sign(blocks)
 	if len(m.Days) == 1 {
+		w := p.Width / float64(len(blocks))
 		p.CellFormat(w, 6, m.name(m.Days[0].ClosedBy), "", 0, "C", false, 0, "")
 		p.CellFormat(w, 6, m.name(m.Days[0].SignedBy), "", 0, "C", false, 0, "")
 	}

@@ -30,6 +30,7 @@ import (
 	"feegate/providers/zalopay"
 	"feegate/reconciliation"
 	"feegate/reconciliation/adoption"
+	"feegate/reconciliation/adoption/forms"
 )
 
 // app is the whole program, wired: the only place where concrete types meet.
@@ -72,9 +73,10 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 	}
 	reconciler, reporter := reconciliation.New(db, accounts, g, now), adoption.New(db, now)
 	reporter.TellClosed(g.TellReportClosed)
+	papers := forms.New(reporter, reconciler, accounts, people.Names, now)
 	duty := &watch{breakers: breakers, accounts: accounts, gateway: g, changes: changes, log: log}
 	handler, err := api.New(api.Deps{Gateway: g, Accounts: accounts, Breakers: breakers, Identity: people, ApplyOverrides: duty.applyOverrides,
-		Reconciler: reconciler, Adoption: reporter, PageOf: s.pageOf,
+		Reconciler: reconciler, Adoption: reporter, Forms: papers, PageOf: s.pageOf,
 		Feed: feed.NewReader(db), Endpoints: feed.NewEndpoints(db, keys, now, options), Ready: db.PingContext, Now: now, Log: log, TrustedProxies: trusted})
 	if err != nil {
 		return nil, err

@@ -333,3 +333,16 @@ func (s *Store) auditRows(ctx context.Context, f Filter) ([]Record, error) {
 		f.Object, f.Actor, f.Action, null(f.From), null(f.To), f.After, f.Limit)
 	return rows, err
 }
+
+// Names gives people's names by their ids; ids of nobody are left out.
+func (s *Store) Names(ctx context.Context, ids []string) (map[string]string, error) {
+	var found []struct{ ID, Name string }
+	if err := s.db.SelectContext(ctx, &found, `SELECT id, name FROM users WHERE id = ANY ($1)`, pq.Array(ids)); err != nil {
+		return nil, fmt.Errorf("reading names: %w", err)
+	}
+	out := make(map[string]string, len(found))
+	for _, f := range found {
+		out[f.ID] = f.Name
+	}
+	return out, nil
+}

@@ -135,6 +135,9 @@ func (h *Hundredths) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
+// RateOf makes a rate of counts or amounts.
+func RateOf(numerator, denominator int64) Rate { return rate(numerator, denominator) }
+
 func rate(numerator, denominator int64) Rate {
 	r := Rate{Numerator: numerator, Denominator: denominator}
 	if denominator > 0 {

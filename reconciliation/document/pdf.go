@@ -215,3 +215,24 @@ func (p *Sheet) ListOr(rows [][]string, none string, sum []string, columns []Col
 	rows = append(rows, sum)
 	p.Grid(columns, rows, func(n int) bool { return n == len(rows)-1 })
 }
+
+// Sign leaves room for names under a document, a block each.
+func (p *Sheet) Sign(blocks []string) {
+	if p.GetY() > p.height-60 {
+		p.AddPage()
+	}
+	p.Ln(6)
+	p.SetFont("serif", "", 11)
+	p.CellFormat(p.Width, 6, "............, ngày ...... tháng ...... năm ..........", "", 1, "R", false, 0, "")
+	w := p.Width / float64(len(blocks))
+	p.SetFont("serif", "B", 9.5)
+	for _, who := range blocks {
+		p.CellFormat(w, 6, who, "", 0, "C", false, 0, "")
+	}
+	p.Ln(5)
+	p.SetFont("serif", "", 9.5)
+	for range blocks {
+		p.CellFormat(w, 6, "(ký, ghi rõ họ tên)", "", 0, "C", false, 0, "")
+	}
+	p.Ln(24)
+}

@@ -24,6 +24,7 @@ import (
 	"feegate/providers/breaker"
 	"feegate/reconciliation"
 	"feegate/reconciliation/adoption"
+	"feegate/reconciliation/adoption/forms"
 )
 
 // Deps is what the edge needs; every field is required.
@@ -41,6 +42,7 @@ type Deps struct {
 	Feed      *feed.Reader
 	Endpoints *feed.Endpoints
 	Adoption  *adoption.Reporter
+	Forms     *forms.Maker
 	Ready     func(context.Context) error // whether the database answers
 	Now       func() time.Time
 	// TrustedProxies are the addresses and networks whose X-Forwarded-For is believed; none: the peer's address counts.
@@ -118,6 +120,7 @@ func New(d Deps) (http.Handler, error) {
 	s.mountCounter(v1)
 	s.mountAdoption(v1)
 	s.mountCloses(v1)
+	s.mountForms(v1)
 	return heads{r}, nil
 }
 
