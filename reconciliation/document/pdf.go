@@ -218,7 +218,7 @@ func (p *Sheet) ListOr(rows [][]string, none string, sum []string, columns []Col
 
 // Sign leaves room for names under a document, a block each.
 func (p *Sheet) Sign(blocks []string) {
-	if p.GetY() > p.height-60 {
+	if p.GetY() > p.height-bottom-40 {
 		p.AddPage()
 	}
 	p.Ln(6)

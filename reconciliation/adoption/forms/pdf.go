@@ -2,6 +2,7 @@ package forms
 
 import (
 	"errors"
+	"strings"
 
 	"feegate/reconciliation/document"
 )
@@ -14,11 +15,12 @@ func PDF(forms []*Form) ([]byte, error) {
 	if len(forms) == 0 {
 		return nil, errNone
 	}
-	title := forms[0].Title
+	title, foot := forms[0].Title, forms[0].foot()
 	if len(forms) > 1 {
 		title = "Biểu mẫu báo cáo"
+		foot = strings.TrimPrefix(foot, forms[0].ID+" · ")
 	}
-	p := document.NewSheet(false, title, forms[0].foot(), forms[0].Head.MadeAt)
+	p := document.NewSheet(false, title, foot, forms[0].Head.MadeAt)
 	for i, f := range forms {
 		if i > 0 {
 			p.AddPage()

@@ -29,13 +29,13 @@ func (m *Maker) bm01(ctx context.Context, a Ask, f *Form) error {
 		was[row.Group.Code] = row.Rates.Transactions
 	}
 	t := &Table{Columns: []Column{
-		{"stt", "STT", Index, 8, false}, {"code", "Mã", Text, 16, false}, {"name", groupName(q.GroupBy), Text, 34, false},
-		{"dossiers_due", "Hồ sơ phải thu", Count, 13, true}, {"dossiers_paid", "Hồ sơ đã thu", Count, 13, true}, {"closed_unpaid", "Đóng chưa thu", Count, 13, true},
-		{"transactions", "Giao dịch tính", Count, 14, true}, {"online", "Trực tuyến đã xác nhận", Count, 14, true}, {"online_provisional", "Trực tuyến tạm tính", Count, 14, true},
-		{"qr_counter", "Tại quầy QR (đã xác nhận)", Count, 14, true}, {"noncash_other", "POS, không tiền mặt khác", Count, 14, true}, {"cash", "Tiền mặt", Count, 12, true}, {"proxy", "Nộp hộ", Count, 11, true},
-		{"mixed_incomplete", "Hỗn hợp, nộp thiếu", Count, 13, true}, {"unproven", "Chưa chứng minh", Count, 13, true},
-		{"rate", "R_txn %", Percent, 14, false}, {"rate_upper", "R_txn_upper %", Percent, 14, false}, {"rate_dossiers", "R_dos %", Percent, 14, false},
-		{"target", "Chỉ tiêu %", Text, 12, false}, {"status", "Đạt / chưa đạt", Text, 22, false}, {"rate_before", "Kỳ trước %", Percent, 14, false}, {"change", "Tăng/giảm (điểm %)", Points, 12, false},
+		{"stt", "STT", Index, 6, false}, {"code", "Mã", Text, 16, false}, {"name", groupName(q.GroupBy), Text, 34, false},
+		{"dossiers_due", "Hồ sơ phải thu", Count, 10, true}, {"dossiers_paid", "Hồ sơ đã thu", Count, 10, true}, {"closed_unpaid", "Đóng chưa thu", Count, 10, true},
+		{"transactions", "Giao dịch tính", Count, 10, true}, {"online", "Trực tuyến đã xác nhận", Count, 10, true}, {"online_provisional", "Trực tuyến tạm tính", Count, 10, true},
+		{"qr_counter", "Tại quầy QR (đã xác nhận)", Count, 10, true}, {"noncash_other", "POS, không tiền mặt khác", Count, 10, true}, {"cash", "Tiền mặt", Count, 10, true}, {"proxy", "Nộp hộ", Count, 10, true},
+		{"mixed_incomplete", "Hỗn hợp, nộp thiếu", Count, 10, true}, {"unproven", "Chưa chứng minh", Count, 10, true},
+		{"rate", "R_txn %", Percent, 11, false}, {"rate_upper", "R_txn_upper %", Percent, 11, false}, {"rate_dossiers", "R_dos %", Percent, 11, false},
+		{"target", "Chỉ tiêu %", Text, 12, false}, {"status", "Đạt / chưa đạt", Text, 24, false}, {"rate_before", "Kỳ trước %", Percent, 11, false}, {"change", "Tăng/giảm (điểm %)", Points, 11, false},
 	}, Empty: "Không phát sinh giao dịch trong kỳ."}
 	if !ofDossiers(q.GroupBy) {
 		t.Columns = drop(t.Columns, "dossiers_due", "dossiers_paid", "closed_unpaid", "rate_dossiers", "target", "status")

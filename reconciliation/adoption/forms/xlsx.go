@@ -115,8 +115,15 @@ func (b *book) tableAt(sheet string, t *Table, head int) int {
 	row := head
 	for _, cells := range t.Rows {
 		row++
+		lines := 1
 		for i, v := range cells {
 			b.cell(sheet, i+1, row, t.Columns[i].Kind, v, false)
+			if text, ok := v.(string); ok { // a workbook does not measure its letters: so many to a line
+				lines = max(lines, (len([]rune(text))-1)/max(int(t.Columns[i].Width), 1)+1)
+			}
+		}
+		if lines > 1 {
+			b.Do(b.File.SetRowHeight(sheet, row, float64(min(lines, 8))*16.5))
 		}
 	}
 	if len(t.Rows) == 0 && t.Empty != "" {
