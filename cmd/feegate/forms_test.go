@@ -120,7 +120,7 @@ func TestTheWorkbookOpensAndThePDFCanBeRead(t *testing.T) {
 		}
 	}
 	// LibreOffice calculates everything anew on its way to another workbook.
-	convert := exec.CommandContext(t.Context(), office(), "-env:UserInstallation=file://"+filepath.Join(dir, "profile"), "--headless", "--convert-to", "xlsx:Calc MS Excel 2007 XML", "--outdir", filepath.Join(dir, "again"), filepath.Join(dir, "BM.xlsx"))
+	convert := exec.CommandContext(t.Context(), libreOffice(), "-env:UserInstallation=file://"+filepath.Join(dir, "profile"), "--headless", "--convert-to", "xlsx:Calc MS Excel 2007 XML", "--outdir", filepath.Join(dir, "again"), filepath.Join(dir, "BM.xlsx"))
 	convert.Env = append(os.Environ(), "HOME="+dir)
 	said, err := convert.CombinedOutput()
 	said = bytes.ReplaceAll(said, []byte("Warning: failed to launch javaldx - java may not function correctly"), nil) // of the machine: it needs no Java
@@ -188,8 +188,8 @@ func TestTheWorkbookOpensAndThePDFCanBeRead(t *testing.T) {
 	}
 }
 
-// office is LibreOffice: .ci/prepare got it where it was missing.
-func office() string {
+// libreOffice is its program: .ci/prepare got it where it was missing.
+func libreOffice() string {
 	if _, err := exec.LookPath("soffice"); err == nil {
 		return "soffice"
 	}
