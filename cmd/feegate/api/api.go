@@ -121,6 +121,7 @@ func New(d Deps) (http.Handler, error) {
 	s.mountAdoption(v1)
 	s.mountCloses(v1)
 	s.mountForms(v1)
+	s.mountIOC(v1)
 	return heads{r}, nil
 }
 
