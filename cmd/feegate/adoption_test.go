@@ -193,7 +193,12 @@ func newExample(t *testing.T, nvtc, token bool) *example {
 
 func (x *example) report(query string) adoption.Report {
 	x.t.Helper()
-	r := x.as(x.reporter, http.MethodGet, "/v1/reports/adoption?from=2026-03-01&to=2026-03-31"+query, "", nil)
+	return x.reportOf("?from=2026-03-01&to=2026-03-31" + query)
+}
+
+func (x *example) reportOf(query string) adoption.Report {
+	x.t.Helper()
+	r := x.as(x.reporter, http.MethodGet, "/v1/reports/adoption"+query, "", nil)
 	if r.status != 200 {
 		x.t.Fatalf("%d %s\n%s", r.status, r.body, x.logs)
 	}
