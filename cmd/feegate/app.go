@@ -90,7 +90,7 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 	if err != nil {
 		return nil, err
 	}
-	desk, err := console.New(console.Deps{Gateway: g, Reconciler: reconciler, Adoption: reporter, Identity: people, Visitors: visitors, Admit: api.Door(),
+	desk, err := console.New(console.Deps{Gateway: g, Reconciler: reconciler, Adoption: reporter, Forms: papers, Identity: people, Visitors: visitors, Admit: api.Door(),
 		PublicURL: publicURL, Now: now, Log: log})
 	if err != nil {
 		return nil, err

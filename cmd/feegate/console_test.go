@@ -149,7 +149,7 @@ func TestTheConsoleOpensItsPagesByRole(t *testing.T) {
 	stranger := &officer{s, &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 	for path, may := range map[string][]string{"/console/today": reading, "/console/days/" + day: reading, "/console/days/" + day + "?account=acc_momo": reading,
 		"/console/upload": {"finance", "auditor"}, "/console/discrepancies": reading, "/console/discrepancies/" + dis: reading, "/console/payments/" + pay: reading,
-		"/console/search?q=H10.12-260310-0100": reading, "/console/rate": reporting, "/console/rate.csv": reporting, "/console/discrepancies.csv?status=": reading, "/console/help/discrepancies": reading, "/console/refunds": reading, "/console/ledger": reading, "/console/ledger.csv": reading, "/console/ledger/acc_momo": reading, "/console/ledger/acc_momo/clearing.csv": reading, "/console/bank": reading, "/console/discrepancies?select=all&sort=age": reading, "/console/rate/evidence?figure=transactions": reporting} {
+		"/console/search?q=H10.12-260310-0100": reading, "/console/rate": reporting, "/console/rate.csv": reporting, "/console/discrepancies.csv?status=": reading, "/console/help/discrepancies": reading, "/console/refunds": reading, "/console/ledger": reading, "/console/ledger.csv": reading, "/console/ledger/acc_momo": reading, "/console/ledger/acc_momo/clearing.csv": reading, "/console/bank": reading, "/console/discrepancies?select=all&sort=age": reading, "/console/rate/evidence?figure=transactions": reporting, "/console/outlook": reporting, "/console/papers/BM-05.pdf": reporting, "/console/reports": append([]string{"admin"}, reporting...)} {
 		if r := stranger.get(path); r.status != http.StatusSeeOther || r.header.Get("Location") != "/console/sign-in?next="+url.QueryEscape(path) {
 			t.Errorf("nobody at %s: %d to %q", path, r.status, r.header.Get("Location"))
 		}
@@ -177,7 +177,7 @@ func TestTheConsoleOpensItsPagesByRole(t *testing.T) {
 	acts := map[string][]string{"/console/layouts/lay_none/confirm": {"finance"}, "/console/refunds/lists": {"finance"},
 		"/console/discrepancies/" + dis + "/assign": {"finance"}, "/console/discrepancies/" + dis + "/notes": {"finance"}, "/console/discrepancies/" + dis + "/trace": {"finance"},
 		"/console/discrepancies/" + dis + "/reopen": {"finance"}, "/console/days/" + day + "/match": {"finance"}, "/console/discrepancies/" + dis + "/resolutions": {"finance"},
-		"/console/discrepancies/" + dis + "/resolutions/9/approve": {"approver"}, "/console/payments/" + pay + "/refunds": {"finance"}, "/console/refunds/rfd_none/approve": {"approver"}}
+		"/console/discrepancies/" + dis + "/resolutions/9/approve": {"approver"}, "/console/payments/" + pay + "/refunds": {"finance"}, "/console/refunds/rfd_none/approve": {"approver"}, "/console/reports/2026-01-01/2026-01-31/1/approve": {"approver"}}
 	for path, may := range acts {
 		if r := stranger.post(path, url.Values{"csrf": {"x"}}, nil); r.status != http.StatusSeeOther || r.header.Get("Location") != "/console/sign-in" {
 			t.Errorf("nobody at %s: %d", path, r.status)

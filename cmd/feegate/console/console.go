@@ -23,6 +23,7 @@ import (
 	"feegate/gateway/identity"
 	"feegate/reconciliation"
 	"feegate/reconciliation/adoption"
+	"feegate/reconciliation/adoption/forms"
 )
 
 //go:embed *.html console.css console.js
@@ -33,6 +34,7 @@ type Deps struct {
 	Gateway    *gateway.Gateway
 	Reconciler *reconciliation.Reconciler
 	Adoption   *adoption.Reporter
+	Forms      *forms.Maker
 	Identity   *identity.Store
 	Visitors   *page.Visitors
 	Admit      func(address string) bool // whether a visitor who is not known may ask now
@@ -133,6 +135,7 @@ func (c *Console) Mount(mux *http.ServeMux) {
 	c.on(mux, "GET /console/rate", reporting, c.rate)
 	c.on(mux, "GET /console/rate.csv", reporting, c.rateCSV)
 	c.on(mux, "GET /console/rate/evidence", reporting, c.evidence)
+	c.mountReports(mux)
 	mux.HandleFunc("/console/", func(w http.ResponseWriter, r *http.Request) {
 		v := &visit{c: c, w: w, r: r}
 		v.refuse(&gateway.Problem{Name: gateway.ProblemNotFound})
@@ -292,7 +295,7 @@ func (v *visit) nav() []link {
 		roles      []identity.Role
 	}{{"/console/today", "Hôm nay", reading}, {"/console/discrepancies", "Sai lệch", reading}, {"/console/bank", "Ngân hàng", reading}, {"/console/closings", "Khóa sổ", closers},
 		{"/console/upload", "Tải tệp", working},
-		{"/console/refunds", "Hoàn tiền", reading}, {"/console/ledger", "Sổ tiền", reading}, {"/console/search", "Tìm", reading}, {"/console/rate", "Tỷ lệ trực tuyến", reporting}} {
+		{"/console/refunds", "Hoàn tiền", reading}, {"/console/ledger", "Sổ tiền", reading}, {"/console/search", "Tìm", reading}, {"/console/rate", "Tỷ lệ trực tuyến", reporting}, {"/console/outlook", "Nhìn tới", reporting}, {"/console/reports", "Báo cáo", reporters}} {
 		auditor := n.path != "/console/upload" && v.may(identity.Auditor)
 		if auditor || v.may(n.roles...) {
 			out = append(out, link{n.path, n.name, strings.HasPrefix(v.r.URL.Path, n.path)})

@@ -42,6 +42,7 @@ var states = map[string]word{
 	gateway.OrderPaid: {"good", "●", "Đã nộp"}, gateway.OrderNoPaymentNeeded: {"good", "●", "Không phải nộp"}, gateway.OrderCancelled: {"bad", "✕", "Đã hủy"},
 	gateway.OrderSuperseded: {"bad", "✕", "Đã thay bằng yêu cầu khác"}, gateway.OrderPartlyRefunded: {"warn", "◐", "Hoàn một phần"}, gateway.OrderRefunded: {"warn", "◌", "Đã hoàn"},
 	"matched": {"good", "●", "Đã đối soát"}, "closed": {"good", "●", "Đã khóa sổ"}, "signed": {"good", "●", "Đã ký"}, "reopened": {"warn", "◐", "Mở lại"},
+	"unapproved": {"warn", "○", "Chờ duyệt"},
 	adoption.Met: {"good", "●", "Đạt"}, adoption.NotMet: {"bad", "✕", "Chưa đạt"}, adoption.NotEnoughData: {"warn", "◌", "Chưa đủ dữ liệu"},
 }
 
@@ -81,6 +82,10 @@ var reasons = map[string]string{"payer_cancelled": "người nộp hủy", "insu
 var evidenceWords = map[string]string{"confirmed": "đã khớp tệp đối soát", "provisional": "chờ đối soát", "disputed": "đang lệch", "reversed": "bị thu hồi", "none": "chưa có chứng cứ",
 	"overdue": "quá hạn đối soát"}
 
+// becauseWords name what was recorded between two closed reports.
+var becauseWords = map[string]string{"payment": "khoản nộp", "settlement_line": "dòng đối soát", "match_ended": "bỏ khớp dòng", "payout": "tiền về", "statement": "sao kê", "deposit": "giấy nộp tiền", "refund": "hoàn tiền", "reversal": "bị thu hồi",
+	"discrepancy": "sai lệch", "dossier": "hồ sơ", "payer": "tài khoản nộp"}
+
 var brands = map[string]string{"vnpay": "VNPAY", "momo": "MoMo", "zalopay": "ZaloPay", "payos": "payOS", "sepay": "VietQR (SePay)", "casso": "VietQR (Casso)", "vietqr": "VietQR", "dvcqg": "Cổng DVCQG"}
 
 var channels = map[string]string{"portal_checkout": "Trang nộp tiền", "officer_proxy": "Cán bộ nộp thay", "treasury_epay": "Cổng DVCQG", "qr_counter_self": "QR tại quầy", "qr_remote": "QR trên trang nộp tiền", "transfer_ref": "Chuyển khoản", "transfer_unref": "Chuyển khoản không mã", "counter": "Tại quầy"}
@@ -91,7 +96,8 @@ var notices = map[string]string{"proposed": "Đã ghi đề nghị. Người duy
 	"closed": "Đã khóa sổ ngày này. Một người duyệt khác sẽ ký.", "signed": "Đã ký. Số liệu ngày này không đổi được nữa.", "reopen-asked": "Đã ghi yêu cầu mở lại. Một người ở vai trò kia phải đồng ý.",
 	"reopen-approve": "Đã mở lại ngày này.", "reopen-reject": "Yêu cầu mở lại đã được bỏ.",
 	"layout": "Đã xác nhận cách đọc các cột.", "listed": "Đã lập danh sách. Hãy tải tệp và gửi ngân hàng.", "paid_back": "Đã ghi: ngân hàng đã chuyển.",
-	"returned": "Đã ghi: ngân hàng trả lại. Khoản này chờ lập danh sách mới."}
+	"returned":      "Đã ghi: ngân hàng trả lại. Khoản này chờ lập danh sách mới.",
+	"report-closed": "Đã chốt báo cáo. Một người khác sẽ duyệt.", "report-same": "Không có gì mới từ lần chốt trước: đây là lần đó.", "report-approved": "Đã duyệt báo cáo."}
 
 // Problems that the console alone gives.
 const (
@@ -124,6 +130,10 @@ var meanings = map[string]meaning{
 	reconciliation.ProblemDayNotReady: {http.StatusConflict, "Chưa khóa sổ được ngày này", "Hãy mở lại trang của ngày: những việc còn thiếu được nêu ở mục Khóa sổ và ký."},
 	reconciliation.ProblemDayState:    {http.StatusConflict, "Trạng thái ngày đối soát không cho phép", "Hãy mở lại trang để xem trạng thái hiện tại."},
 	reconciliation.ProblemDayChanged:  {http.StatusConflict, "Số liệu đã khác lúc khóa sổ", "Chưa ký. Hãy xin mở lại ngày này và tìm nguyên nhân."},
+	adoption.ProblemReportOpen:        {http.StatusConflict, "Kỳ báo cáo chưa kết thúc", "Chưa có gì được chốt. Hãy chọn kỳ đã qua."},
+	adoption.ProblemReportBusy:        {http.StatusConflict, "Đang có dữ liệu được ghi", "Chưa có gì được chốt. Hãy thử lại sau ít phút."},
+	adoption.ProblemReportState:       {http.StatusConflict, "Đã có người thực hiện trước", "Hãy mở lại danh sách báo cáo để xem."},
+	adoption.ProblemProvinceOnly:      {http.StatusForbidden, "Chỉ dành cho người phụ trách toàn tỉnh", "Báo cáo được chốt và duyệt cho toàn tỉnh. Biểu mẫu của cơ quan bạn có ở trang Báo cáo."},
 	reconciliation.ProblemResolution:  {http.StatusConflict, "Trạng thái sai lệch không cho phép", "Hãy mở lại sai lệch để xem trạng thái hiện tại."},
 }
 
@@ -218,5 +228,8 @@ func (c *Console) words() template.FuncMap {
 			}
 			return word{"", "·", s}
 		},
-		"rateof": func(r adoption.Rate) *adoption.Rate { return &r }}
+		"bucket": or(bucketWords), "because": or(becauseWords),
+		"comma":   func(s string) string { return strings.Replace(s, ".", ",", 1) },
+		"deref64": func(n *int64) int64 { return *n },
+		"rateof":  func(r adoption.Rate) *adoption.Rate { return &r }}
 }
