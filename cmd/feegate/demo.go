@@ -17,9 +17,11 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
+	"feegate/gateway"
 	"feegate/gateway/account"
 	"feegate/migrations"
 	"feegate/migrations/localdb"
+	"feegate/reconciliation/adoption"
 )
 
 // demoCommand runs the street on one machine: a private PostgreSQL, the gateway, the simulator.
@@ -178,7 +180,22 @@ func (d *demoCommand) past(i *invocation, db *sqlx.DB, a *app, accounts []demoAc
 	if err := analyse(i.ctx, owner); err != nil { // three months came in seconds: the planner must know before the first report
 		return err
 	}
+	if err := scheduleReports(i.ctx, a, now); err != nil {
+		return err
+	}
 	return writePast(d.DataDir, "done")
+}
+
+// scheduleReports has the reports of the whole months and quarters of the invented past made by themselves.
+func scheduleReports(ctx context.Context, a *app, now time.Time) error {
+	begun := now.In(vietnam).AddDate(0, 0, -historyDays)
+	since := time.Date(begun.Year(), begun.Month()+1, 1, 0, 0, 0, 0, vietnam).Format(time.DateOnly)
+	for _, every := range []string{"month", "quarter"} {
+		if _, err := a.reporter.PutSchedule(ctx, gateway.Caller{Actor: adoption.System}, adoption.ReportSchedule{Every: every, WorkingDays: 5, Since: since}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func demoDatabase(ctx context.Context, server *localdb.Server, anew bool) (*sqlx.DB, error) {
