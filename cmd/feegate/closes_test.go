@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -207,5 +209,36 @@ func TestReportsAreMadeByThemselves(t *testing.T) {
 	}
 	if items := x.ok(x.as(admin, http.MethodGet, "/v1/reports/schedules", "", nil), 200)["items"].([]any); len(items) != 1 {
 		t.Errorf("%v", items)
+	}
+}
+
+// The same by the command line. It has the machine's clock, by which March is long over.
+func TestReportsByTheCommandLine(t *testing.T) {
+	x := newExample(t, false, false)
+	do := x.commands()
+	period := []string{"--from", "2026-03-01", "--to", "2026-03-31"}
+	if out, _ := do.run(0, append([]string{"report", "adoption", "--group-by", "agency"}, period...)...); !strings.Contains(out, "5 of        10 online  50.00 %, coverage 77.78 %  30 %: not enough data") {
+		t.Errorf("%s", out)
+	}
+	if out, _ := do.run(1, append([]string{"report", "close", "--as", "nobody"}, period...)...); !strings.Contains(out, "no such person") {
+		t.Errorf("%s", out)
+	}
+	if out, _ := do.run(0, append([]string{"report", "close", "--as", "thống kê"}, period...)...); !strings.Contains(out, "closed as revision 1") {
+		t.Errorf("%s", out)
+	}
+	if out, _ := do.run(0, append([]string{"report", "close", "--as", "thống kê"}, period...)...); !strings.Contains(out, "nothing was learnt since revision 1") {
+		t.Errorf("%s", out)
+	}
+	if out, _ := do.run(0, "report", "verify"); !strings.Contains(out, "revision 1: intact") {
+		t.Errorf("%s", out)
+	}
+	file := filepath.Join(t.TempDir(), "BM.pdf")
+	do.run(0, append([]string{"report", "forms", "--revision", "1", "-o", file}, period...)...)
+	if raw, err := os.ReadFile(file); err != nil || !strings.HasPrefix(string(raw), "%PDF") {
+		t.Errorf("%v", err)
+	}
+	do.run(2, append([]string{"report", "forms", "-o", "BM.docx"}, period...)...)
+	if n := x.count(`SELECT count(*) FROM audit WHERE action = 'report.closed'`); n != 1 {
+		t.Errorf("%d rows in the audit", n)
 	}
 }

@@ -34,6 +34,7 @@ type commands struct {
 	Import    importCommands   `cmd:"" help:"Take in settlement files and bank statements."`
 	Reconcile reconcileCommand `cmd:"" help:"Match a day again, and tell what it comes to."`
 	Day       dayCommands      `cmd:"" help:"The end of a day: close it, sign it, open it again, and see whether anybody has touched it since."`
+	Report    reportCommands   `cmd:"" help:"The online payment rate: show it, close it, write its forms, and see whether closed reports still are what was closed."`
 	Doctor    doctorCommand    `cmd:"" help:"Say in plain words what is wrong with a set-up and how to mend it."`
 	Version   versionCommand   `cmd:"" help:"Say which version this is."`
 }

@@ -29,7 +29,7 @@ func (m *Maker) bm01(ctx context.Context, a Ask, f *Form) error {
 		was[row.Group.Code] = row.Rates.Transactions
 	}
 	t := &Table{Columns: []Column{
-		{"stt", "STT", Index, 6, false}, {"code", "Mã", Text, 16, false}, {"name", groupName(q.GroupBy), Text, 34, false},
+		{"stt", "STT", Index, 8, false}, {"code", "Mã", Text, 16, false}, {"name", groupName(q.GroupBy), Text, 34, false},
 		{"dossiers_due", "Hồ sơ phải thu", Count, 10, true}, {"dossiers_paid", "Hồ sơ đã thu", Count, 10, true}, {"closed_unpaid", "Đóng chưa thu", Count, 10, true},
 		{"transactions", "Giao dịch tính", Count, 10, true}, {"online", "Trực tuyến đã xác nhận", Count, 10, true}, {"online_provisional", "Trực tuyến tạm tính", Count, 10, true},
 		{"qr_counter", "Tại quầy QR (đã xác nhận)", Count, 10, true}, {"noncash_other", "POS, không tiền mặt khác", Count, 10, true}, {"cash", "Tiền mặt", Count, 10, true}, {"proxy", "Nộp hộ", Count, 10, true},
