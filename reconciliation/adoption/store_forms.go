@@ -36,9 +36,12 @@ func (r *Reporter) Amounts(ctx context.Context, q Question) ([]KindAmounts, erro
 	defer tx.Rollback() // it wrote nothing
 	rows, err := tx.QueryContext(ctx, facts+`,
 		kinds AS (SELECT unnest(ARRAY['phi', 'le_phi', 'nvtc']) AS kind),
-		counted AS (
-			SELECT f.order_id, f.bucket = 'online' AS online, f.phi, f.le_phi, f.nvtc, f.net, (SELECT sum(x.gross) FROM paid x WHERE x.order_id = f.order_id AND x.net > 0)::bigint AS paid FROM facts f WHERE f.subject = 'unit'
-			UNION ALL SELECT f.order_id, false, 0, 0, 0, 0, (SELECT sum(x.gross) FROM paid x WHERE x.order_id = f.order_id)::bigint FROM facts f WHERE f.subject = 'refunded'),
+		-- Put together by keys, not joined: on tables that were never analysed a join would look through all payments for each order.
+		counted AS MATERIALIZED (
+			SELECT order_id, bool_or(online) AS online, max(phi) AS phi, max(le_phi) AS le_phi, max(nvtc) AS nvtc, max(net) AS net, (CASE WHEN bool_or(subject = 'unit') THEN sum(live) ELSE sum(every) END)::bigint AS paid FROM (
+				SELECT f.order_id, f.subject, coalesce(f.bucket = 'online', false) AS online, f.phi, f.le_phi, f.nvtc, f.net, 0 AS live, 0 AS every FROM facts f WHERE f.subject IN ('unit', 'refunded')
+				UNION ALL SELECT x.order_id, NULL, NULL, NULL, NULL, NULL, NULL, CASE WHEN x.net > 0 THEN x.gross ELSE 0 END, x.gross FROM paid x) z
+			GROUP BY order_id HAVING count(subject) > 0),
 		lines AS (SELECT c.order_id, l.kind::text AS kind, sum(l.gross::bigint)::bigint AS gross, sum(l.net::bigint)::bigint AS net FROM counted c JOIN order_lines l ON l.order_id = c.order_id GROUP BY 1, 2),
 		shared AS (SELECT c.order_id, c.online, k.kind, coalesce(l.gross, 0) AS gross, coalesce(l.net, 0) AS asked, CASE k.kind WHEN 'phi' THEN c.phi WHEN 'nvtc' THEN c.nvtc ELSE c.le_phi END AS collected, c.paid,
 				CASE WHEN l.net IS NULL THEN 0 WHEN k.kind = 'le_phi' THEN NULL ELSE div(c.paid::numeric * l.net, sum(l.net) OVER (PARTITION BY c.order_id))::bigint END AS part
@@ -88,10 +91,13 @@ func (r *Reporter) Dossiers766(ctx context.Context, q Question) ([]AgencyDossier
 	}
 	defer tx.Rollback() // it wrote nothing
 	rows, err := tx.QueryContext(ctx, facts+`,
-		how AS (SELECT source_system, dossier_code, bool_and(provider = 'dvcqg') AS national, bool_and(bucket IN ('online', 'online_provisional')) AS online FROM unit GROUP BY 1, 2),
+		told766 AS ( -- a dossier with its units, put together by its key
+			SELECT source_system, dossier_code, max(agency_code) FILTER (WHERE counted) AS agency_code, bool_or(whole) AS whole, bool_or(covered) AS covered, bool_and(national) AS national, bool_and(online) AS online FROM (
+				SELECT source_system, dossier_code, agency_code, true AS counted, all_online AND covered AS whole, covered, NULL::boolean AS national, NULL::boolean AS online FROM facts WHERE subject = 'dossier'
+				UNION ALL SELECT source_system, dossier_code, NULL, false, NULL, NULL, provider = 'dvcqg', bucket IN ('online', 'online_provisional') FROM unit) z
+			GROUP BY 1, 2 HAVING bool_or(counted)),
 		cells AS (
-			SELECT f.agency_code, 1 AS due, (f.all_online AND f.covered AND h.national)::int AS national, (f.all_online AND f.covered)::int AS online, (coalesce(h.online, false) AND f.covered AND NOT f.all_online)::int AS provisional, 0 AS phi, 0 AS le_phi, 0 AS nvtc
-				FROM facts f LEFT JOIN how h USING (source_system, dossier_code) WHERE f.subject = 'dossier'
+			SELECT agency_code, 1 AS due, (whole AND coalesce(national, false))::int AS national, whole::int AS online, (coalesce(online, false) AND covered AND NOT whole)::int AS provisional, 0 AS phi, 0 AS le_phi, 0 AS nvtc FROM told766
 			UNION ALL SELECT f.agency_code, 0, 0, 0, 0, f.phi, f.le_phi, f.nvtc FROM facts f WHERE f.subject = 'unit')
 		SELECT c.agency_code, coalesce(a.name, c.agency_code), sum(due)::bigint, coalesce(sum(national), 0)::bigint, sum(online)::bigint, sum(provisional)::bigint, sum(phi)::bigint, sum(le_phi)::bigint, sum(nvtc)::bigint
 		FROM cells c LEFT JOIN agencies a ON a.code = c.agency_code GROUP BY 1, 2 ORDER BY c.agency_code COLLATE "C"`, s.asOf, s.from, s.to, pq.Array(append([]string{}, q.Agencies...)))
