@@ -35,6 +35,7 @@ type commands struct {
 	Reconcile reconcileCommand `cmd:"" help:"Match a day again, and tell what it comes to."`
 	Day       dayCommands      `cmd:"" help:"The end of a day: close it, sign it, open it again, and see whether anybody has touched it since."`
 	Report    reportCommands   `cmd:"" help:"The online payment rate: show it, close it, write its forms, and see whether closed reports still are what was closed."`
+	Audit     auditCommands    `cmd:"" help:"What people and programs did: verify that nobody touched it, export it."`
 	Doctor    doctorCommand    `cmd:"" help:"Say in plain words what is wrong with a set-up and how to mend it."`
 	Version   versionCommand   `cmd:"" help:"Say which version this is."`
 }
