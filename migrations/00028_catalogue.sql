@@ -180,10 +180,5 @@ GRANT SELECT, INSERT, UPDATE (status, approved_by, recorded_at, ended_at) ON pay
 -- Who declared a staff account, and what people may see of it.
 ALTER TABLE staff_accounts ADD COLUMN kind text NOT NULL DEFAULT '', ADD COLUMN bank text NOT NULL DEFAULT '', ADD COLUMN masked text NOT NULL DEFAULT '', ADD COLUMN declared_by text NOT NULL DEFAULT '';
 
--- The field that a procedure belonged to on a day.
-CREATE FUNCTION procedure_field(code text, day date) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT coalesce((SELECT v.field_code FROM procedure_versions v WHERE v.procedure_code = $1 AND v.valid_from <= $2 AND (v.valid_to IS NULL OR v.valid_to > $2)),
-        (SELECT p.field_code FROM procedures p WHERE p.code = $1))
-$$;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO feegate_service;
-GRANT EXECUTE ON FUNCTION overlap_key(text[]), schedule_rules(), proposal_rules(), procedure_field(text, date) TO feegate_service;
+GRANT EXECUTE ON FUNCTION overlap_key(text[]), schedule_rules(), proposal_rules() TO feegate_service;
