@@ -64,3 +64,19 @@ func catalogueProblem(err error) error {
 	}
 	return p
 }
+
+// ImportCatalogue takes a document as a file: a workbook, or a text table of the section.
+func (g *Gateway) ImportCatalogue(ctx context.Context, raw []byte, section string, dry bool, by By) (*catalogue.Outcome, error) {
+	im, err := catalogue.Read(raw, section)
+	if err != nil {
+		return nil, catalogueProblem(err)
+	}
+	out, err := g.PutCatalogue(ctx, im.Document, dry, by)
+	var p *Problem
+	if errors.As(err, &p) && p.Name == ProblemInvalid {
+		for i := range p.Fields {
+			p.Fields[i].Detail = im.Where(p.Fields[i].Field, p.Fields[i].Detail)
+		}
+	}
+	return out, err
+}

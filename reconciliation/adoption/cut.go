@@ -61,6 +61,14 @@ func withPredecessors(codes []string, steps map[string]string) []string {
 	return out
 }
 
+// sees are the agencies whose rows a question may see; none: all.
+func (s *span) sees(asked []string) []string {
+	if s.agencies != nil {
+		return s.agencies
+	}
+	return append([]string{}, asked...)
+}
+
 // code is a grouping's code on a row of facts (alias f), as this cut has it.
 func (s successors) code(groupBy string) string {
 	c := strings.ReplaceAll(groups[groupBy].code, "f.agency_code", carriedOn(s.agencies, "f.agency_code"))

@@ -177,7 +177,7 @@ func (r *Reporter) figures(ctx context.Context, q Question, s *span) ([]counted,
 	defer tx.Rollback() // it wrote nothing
 	rows, err := tx.QueryContext(ctx, facts+`
 		SELECT total, c, CASE WHEN total THEN '' ELSE coalesce(`+g.name+`, c) END, sums FROM (`+list+`) x ORDER BY total, c COLLATE "C"`,
-		s.asOf, s.from, s.to, pq.Array(s.agencies))
+		s.asOf, s.from, s.to, pq.Array(s.sees(q.Agencies)))
 	if err != nil {
 		return nil, fmt.Errorf("counting the rate: %w", err)
 	}

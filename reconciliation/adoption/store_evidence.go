@@ -37,7 +37,7 @@ func (r *Reporter) lines(ctx context.Context, b Behind, f figure, s *span, after
 			n.counts::bigint, t.id, t.import_id, t.date::text, t.line_no, t.transaction
 		FROM (SELECT 1) always LEFT JOIN (SELECT * FROM line WHERE key > $8 COLLATE "C" ORDER BY key LIMIT $9) n ON true
 		LEFT JOIN unit u ON u.order_id = n.order_id LEFT JOIN settlement_lines t ON t.id = n.line_id ORDER BY n.key`,
-		s.asOf, s.from, s.to, pq.Array(s.agencies), b.Bucket, b.Given, b.Group, after, b.Limit+1)
+		s.asOf, s.from, s.to, pq.Array(s.sees(b.Agencies)), b.Bucket, b.Given, b.Group, after, b.Limit+1)
 	if err != nil {
 		return "", fmt.Errorf("listing what is behind %s: %w", b.Figure, err)
 	}
