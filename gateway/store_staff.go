@@ -108,7 +108,7 @@ func (g *Gateway) ProposeAllowance(ctx context.Context, n NewAllowance, by By) (
 	}
 	id := newID("alw_")
 	return g.allowanceAfter(ctx, id, func(tx *sqlx.Tx, _ *Allowance) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO payer_allowances (id, digest, masked, decision, status, proposed_by, proposed_at, recorded_at) VALUES ($1, $2::bytea, $3, $4, 'proposed', $5, $6, $6)`,
+		_, err := tx.ExecContext(ctx, `INSERT INTO payer_allowances (id, digest, masked, decision, status, proposed_by, proposed_at, recorded_at) VALUES ($1, $2::text::bytea, $3, $4, 'proposed', $5, $6, $6)`,
 			id, digest, masked, n.Decision, by.ID, g.now())
 		if violated(err) == "payer_allowances_standing" {
 			return &Problem{Name: ProblemProposalExists, Detail: "a decision on this account stands, or waits to be decided"}
