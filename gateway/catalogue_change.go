@@ -65,18 +65,29 @@ func catalogueProblem(err error) error {
 	return p
 }
 
-// ImportCatalogue takes a document as a file: a workbook, or a text table of the section.
-func (g *Gateway) ImportCatalogue(ctx context.Context, raw []byte, section string, dry bool, by By) (*catalogue.Outcome, error) {
+// ReadCatalogue reads a document from a file: a workbook, or a text table of the section.
+func (g *Gateway) ReadCatalogue(raw []byte, section string) (*catalogue.Import, error) {
 	im, err := catalogue.Read(raw, section)
-	if err != nil {
-		return nil, catalogueProblem(err)
-	}
-	out, err := g.PutCatalogue(ctx, im.Document, dry, by)
+	return im, catalogueProblem(err)
+}
+
+// InFile says of what is wrong with a document in which row of its file it stands.
+func InFile(im *catalogue.Import, err error) error {
 	var p *Problem
 	if errors.As(err, &p) && p.Name == ProblemInvalid {
 		for i := range p.Fields {
 			p.Fields[i].Detail = im.Where(p.Fields[i].Field, p.Fields[i].Detail)
 		}
 	}
-	return out, err
+	return err
+}
+
+// ImportCatalogue takes a document as a file.
+func (g *Gateway) ImportCatalogue(ctx context.Context, raw []byte, section string, dry bool, by By) (*catalogue.Outcome, error) {
+	im, err := g.ReadCatalogue(raw, section)
+	if err != nil {
+		return nil, err
+	}
+	out, err := g.PutCatalogue(ctx, im.Document, dry, by)
+	return out, InFile(im, err)
 }

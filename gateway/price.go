@@ -11,13 +11,14 @@ import (
 	"feegate/gateway/vnd"
 )
 
-// Procedures lists the procedures and fees in force on a day ("": today), by code.
-func (g *Gateway) Procedures(ctx context.Context, on string, limit int, after string) ([]catalogue.Procedure, string, error) {
+// Procedures lists the procedures and fees in force on a day ("": today), by code; those alone whose code, name or fee code holds a text,
+// where one is given.
+func (g *Gateway) Procedures(ctx context.Context, on, holding string, limit int, after string) ([]catalogue.Procedure, string, error) {
 	on, err := g.dayOrToday(on)
 	if err != nil {
 		return nil, "", err
 	}
-	return g.schedule.Procedures(ctx, on, limit, after)
+	return g.schedule.Procedures(ctx, on, holding, limit, after)
 }
 
 // Agencies gives the name of each agency by its code.

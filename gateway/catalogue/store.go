@@ -44,16 +44,18 @@ func (r *feeRow) fee() Fee {
 	return f
 }
 
-// Procedures lists what is in force on a day, by code; next is "" at the end.
-func (s *Store) Procedures(ctx context.Context, on string, limit int, after string) (items []Procedure, next string, err error) {
+// Procedures lists what is in force on a day, by code; next is "" at the end. holding narrows it to what holds a text.
+func (s *Store) Procedures(ctx context.Context, on, holding string, limit int, after string) (items []Procedure, next string, err error) {
 	var raw []byte
 	err = s.db.QueryRowContext(ctx, `WITH fees AS (`+feesOn+`), page AS (SELECT p.code, coalesce(v.name, p.name) AS name, f.name AS field, f.code AS field_code FROM procedures p
 			LEFT JOIN procedure_versions v ON v.procedure_code = p.code AND v.valid_from <= $1 AND (v.valid_to IS NULL OR v.valid_to > $1)
-			JOIN fields f ON f.code = coalesce(v.field_code, p.field_code) WHERE p.valid_from <= $1 AND (p.valid_to IS NULL OR p.valid_to > $1) AND p.code > $2 ORDER BY p.code LIMIT $3)
+			JOIN fields f ON f.code = coalesce(v.field_code, p.field_code) WHERE p.valid_from <= $1 AND (p.valid_to IS NULL OR p.valid_to > $1) AND p.code > $2
+			AND ($4 = '' OR strpos(lower(p.code || ' ' || coalesce(v.name, p.name)), lower($4)) > 0 OR EXISTS (SELECT FROM fees WHERE fees.procedure_code = p.code AND strpos(lower(fees.fee_code), lower($4)) > 0))
+			ORDER BY p.code LIMIT $3)
 		SELECT json_agg(json_build_object('code', code, 'name', name, 'field', field, 'field_code', field_code,
 			'agency_codes', coalesce((SELECT json_agg(agency_code ORDER BY agency_code) FROM procedure_agencies a WHERE a.procedure_code = page.code), '[]'),
 			'rows', coalesce((SELECT json_agg(fees ORDER BY fee_code, agency_code NULLS FIRST, filing_mode) FROM fees WHERE fees.procedure_code = page.code), '[]')) ORDER BY code) FROM page`,
-		on, after, limit+1).Scan(&raw)
+		on, after, limit+1, holding).Scan(&raw)
 	if err != nil {
 		return nil, "", fmt.Errorf("listing procedures: %w", err)
 	}
