@@ -140,6 +140,8 @@ func (g *Gateway) refusedOrder(ctx context.Context, c Caller, k Key, in *NewOrde
 		return Answer{}, &Problem{Name: ProblemFeeAlreadyPaid, Detail: "this fee of this dossier is paid", Order: id}
 	case "orders_procedure_code_fkey":
 		return Answer{}, &Problem{Name: ProblemInvalid, Fields: []FieldError{{"procedure_code", "is not in the catalogue"}}}
+	case "order_lines_schedule_id_fkey":
+		return Answer{}, &Problem{Name: ProblemInvalid, Fields: []FieldError{{"price", "the schedule has changed this very moment: send the order again"}}}
 	case "orders_agency_code_fkey":
 		return Answer{}, &Problem{Name: ProblemInvalid, Fields: []FieldError{{"agency_code", "is not in the catalogue"}}}
 	}

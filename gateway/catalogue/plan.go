@@ -118,10 +118,10 @@ type slot[T dated[T]] struct {
 	fixedEnd bool // the document says when it ends
 }
 
-// writes is what a section's plan has the database do: ends first, then rewrites and later ends, then what is new.
+// writes is what a section's plan has the database do: what ends, then what ends later than it did, what is rewritten, what is new.
 type writes[T any] struct {
-	ends, rewrites []kept[T]
-	adds           []T
+	ends, later, rewrites []kept[T]
+	adds                  []T
 }
 
 // kept is a stored row as it is to be.
@@ -238,12 +238,17 @@ func (s *slot[T]) settle(out *SectionOutcome, todo *writes[T]) {
 	}
 	_, had := (*s.was).span()
 	_, has := s.row.span()
-	if said((*s.was).with("", "")) == said(s.row.with("", "")) && has != "" && (had == "" || has < had) {
+	same := said((*s.was).with("", "")) == said(s.row.with("", ""))
+	if same && has != "" && (had == "" || has < had) {
 		out.note(Ended, s.row.code(), s.doc, *s.was, s.row)
 		todo.ends = append(todo.ends, kept[T]{s.id, s.row})
 		return
 	}
 	out.note(Changed, s.row.code(), s.doc, *s.was, s.row)
+	if same {
+		todo.later = append(todo.later, kept[T]{s.id, s.row})
+		return
+	}
 	todo.rewrites = append(todo.rewrites, kept[T]{s.id, s.row})
 }
 

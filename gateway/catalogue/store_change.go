@@ -127,12 +127,13 @@ type step struct {
 	n    int
 }
 
+// datedSteps: a rewritten row gets a new id, so that an order that is being priced by what it said before meets a row that is gone.
 func datedSteps[T any](table, columns string, w writes[T]) (ends, rest []step) {
 	const rows = ` FROM json_to_recordset($1) AS g(id bigint, "row" json), json_populate_record(NULL::%[1]s, g."row") n WHERE t.id = g.id`
 	end := fmt.Sprintf(`UPDATE %[1]s t SET valid_to = n.valid_to`+rows, table)
-	rewrite := fmt.Sprintf(`UPDATE %[1]s t SET (%[2]s) = ROW(n.%[3]s)`+rows, table, columns, joined(columns))
+	rewrite := fmt.Sprintf(`UPDATE %[1]s t SET (%[2]s) = ROW(n.%[3]s), id = DEFAULT`+rows, table, columns, joined(columns))
 	add := fmt.Sprintf(`INSERT INTO %[1]s (%[2]s) SELECT %[2]s FROM json_populate_recordset(NULL::%[1]s, $1)`, table, columns)
-	return []step{{end, w.ends, len(w.ends)}}, []step{{rewrite, w.rewrites, len(w.rewrites)}, {add, w.adds, len(w.adds)}}
+	return []step{{end, w.ends, len(w.ends)}}, []step{{end, w.later, len(w.later)}, {rewrite, w.rewrites, len(w.rewrites)}, {add, w.adds, len(w.adds)}}
 }
 
 // write brings the plan into the database: places first, ends before what begins.

@@ -103,6 +103,8 @@ var faultWords = []struct {
 	{regexp.MustCompile(`^is not UTF-8: save it as CSV UTF-8$`), "không phải UTF-8; hãy lưu dạng CSV UTF-8"},
 	{regexp.MustCompile(`^is no table: .*$`), "không phải bảng đọc được"},
 	{regexp.MustCompile(`^at most (\d+) rows$`), "tối đa $1 dòng"},
+	{regexp.MustCompile(`^goes with a text table; a workbook's sheets say it themselves$`), "chỉ chọn khi tệp là CSV; trang tính của bảng tính tự nói là phần nào"},
+	{regexp.MustCompile(`^cannot be read: .*$`), "không đọc được"},
 	{regexp.MustCompile(`^has no heading$`), "cột không có tên"},
 	{regexp.MustCompile(`^must be a whole number, digits only$`), "phải là số nguyên, chỉ gồm chữ số"},
 	{regexp.MustCompile(`^must be true or false$`), "phải là có hoặc không"},
