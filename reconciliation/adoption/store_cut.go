@@ -9,7 +9,7 @@ import (
 // divide completes a question: an asker limited to agencies also sees what was filed under those that came into them, and a current cut
 // knows who carries on.
 func (r *Reporter) divide(ctx context.Context, q *Question, s *span) error {
-	s.agencies = append([]string{}, q.Agencies...)
+	s.agencies, s.successors = append([]string{}, q.Agencies...), successors{}
 	if len(s.agencies) > 0 {
 		now := r.now().In(zone)
 		steps, err := r.steps(ctx, "agency_aliases", now.Format(time.DateOnly), now)
