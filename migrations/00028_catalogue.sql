@@ -179,6 +179,7 @@ GRANT SELECT, INSERT, UPDATE (status, approved_by, recorded_at, ended_at) ON pay
 
 -- Who declared a staff account, and what people may see of it.
 ALTER TABLE staff_accounts ADD COLUMN kind text NOT NULL DEFAULT '', ADD COLUMN bank text NOT NULL DEFAULT '', ADD COLUMN masked text NOT NULL DEFAULT '', ADD COLUMN declared_by text NOT NULL DEFAULT '';
+CREATE TRIGGER staff_accounts_end BEFORE UPDATE OR DELETE ON staff_accounts FOR EACH ROW EXECUTE FUNCTION only_end('ended_at');
 
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO feegate_service;
 GRANT EXECUTE ON FUNCTION overlap_key(text[]), schedule_rules(), proposal_rules() TO feegate_service;

@@ -74,11 +74,11 @@ func seedRows(ctx context.Context, db *sqlx.DB, s demoSecrets, now time.Time) er
 			('1.100004', 'Cấp giấy phép xây dựng nhà ở riêng lẻ', 'xay-dung'), ('1.100005', 'Cấp giấy phép xây dựng công trình', 'xay-dung'),
 			('1.100008', 'Đăng ký biện pháp bảo đảm bằng quyền sử dụng đất', 'dat-dai'), ('1.100010', 'Thẩm định báo cáo đánh giá tác động môi trường', 'moi-truong'),
 			('1.100011', 'Cấp giấy phép lao động cho người nước ngoài', 'viec-lam'), ('1.100012', 'Đăng ký khai sinh (đúng hạn)', 'ho-tich') ON CONFLICT DO NOTHING`, nil},
-		{`INSERT INTO fee_schedules (fee_code, procedure_code, name, kind, unit_amount) VALUES ('1.100001-le_phi', '1.100001', 'Lệ phí đăng ký kết hôn', 'le_phi', 1000000),
+		{`INSERT INTO fee_schedules (fee_code, procedure_code, name, kind, unit_amount, legal_basis) SELECT x.*, 'Biểu mức thu minh họa' FROM (VALUES ('1.100001-le_phi', '1.100001', 'Lệ phí đăng ký kết hôn', 'le_phi', 1000000),
 			('2.100002-phi-1', '2.100002', 'Phí chứng thực, hai trang đầu', 'phi', 2000), ('2.100003-phi', '2.100003', 'Phí chứng thực hợp đồng', 'phi', 50000),
 			('1.100004-le_phi', '1.100004', 'Lệ phí cấp phép xây dựng', 'le_phi', 75000), ('1.100005-le_phi', '1.100005', 'Lệ phí cấp phép xây dựng', 'le_phi', 150000),
 			('1.100008-phi', '1.100008', 'Phí đăng ký biện pháp bảo đảm', 'phi', 80000), ('1.100010-phi', '1.100010', 'Phí thẩm định', 'phi', 8000000),
-			('1.100011-le_phi', '1.100011', 'Lệ phí cấp giấy phép lao động', 'le_phi', 600000) ON CONFLICT DO NOTHING`, nil},
+			('1.100011-le_phi', '1.100011', 'Lệ phí cấp giấy phép lao động', 'le_phi', 600000)) x (fee_code, procedure_code, name, kind, unit_amount) ON CONFLICT DO NOTHING`, nil},
 		{`INSERT INTO targets (percent, valid_from, source) VALUES (30, '2022-12-31', 'Chỉ thị, điểm 4'), (50, '2025-12-31', 'Chỉ thị, điểm 4') ON CONFLICT DO NOTHING`, nil},
 	}
 	for n, a := range demoAgencies() {

@@ -17,7 +17,7 @@ import (
 
 // mountCatalogue is what may be charged, by whom, since when: to read, and for administrators to change, all of a document or nothing.
 func (s *server) mountCatalogue(v1 *gin.RouterGroup) {
-	read := s.mayAny([]identity.Scope{identity.OrdersRead, identity.ReportsRead, identity.CatalogueWrite}, identity.Finance, identity.Approver, identity.Reporter, identity.Admin)
+	read := s.mayAny([]identity.Scope{identity.OrdersRead, identity.CatalogueWrite}, identity.Finance, identity.Approver, identity.Reporter, identity.Admin)
 	v1.GET("/catalogue/agencies", read, s.listPlaces)
 	v1.GET("/catalogue/exemption-groups", read, s.listGroups)
 	v1.PUT("/catalogue", s.may(identity.CatalogueWrite, identity.Admin), s.putCatalogue)
