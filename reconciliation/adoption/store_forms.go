@@ -103,8 +103,8 @@ func (r *Reporter) Dossiers766(ctx context.Context, q Question) ([]AgencyDossier
 				UNION ALL SELECT source_system, dossier_code, NULL, false, NULL, NULL, provider = 'dvcqg', bucket IN ('online', 'online_provisional') FROM unit) z
 			GROUP BY 1, 2 HAVING bool_or(counted)),
 		cells AS (
-			SELECT ` + s.successors.code("agency") + ` AS agency_code, 1 AS due, (whole AND coalesce(national, false))::int AS national, whole::int AS online, (coalesce(online, false) AND covered AND NOT whole)::int AS provisional, 0 AS phi, 0 AS le_phi, 0 AS nvtc FROM told766 f
-			UNION ALL SELECT ` + s.successors.code("agency") + `, 0, 0, 0, 0, f.phi, f.le_phi, f.nvtc FROM facts f WHERE f.subject = 'unit')
+			SELECT `+s.successors.code("agency")+` AS agency_code, 1 AS due, (whole AND coalesce(national, false))::int AS national, whole::int AS online, (coalesce(online, false) AND covered AND NOT whole)::int AS provisional, 0 AS phi, 0 AS le_phi, 0 AS nvtc FROM told766 f
+			UNION ALL SELECT `+s.successors.code("agency")+`, 0, 0, 0, 0, f.phi, f.le_phi, f.nvtc FROM facts f WHERE f.subject = 'unit')
 		SELECT c.agency_code, coalesce(a.name, c.agency_code), sum(due)::bigint, coalesce(sum(national), 0)::bigint, sum(online)::bigint, sum(provisional)::bigint, sum(phi)::bigint, sum(le_phi)::bigint, sum(nvtc)::bigint
 		FROM cells c LEFT JOIN agencies a ON a.code = c.agency_code GROUP BY 1, 2 ORDER BY c.agency_code COLLATE "C"`, s.asOf, s.from, s.to, pq.Array(s.agencies))
 	if err != nil {
