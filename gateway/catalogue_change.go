@@ -28,6 +28,11 @@ func (g *Gateway) Places(ctx context.Context, on string) ([]catalogue.Agency, er
 	return g.schedule.Places(ctx, on)
 }
 
+// Communes lists the communes with who carries on for whom.
+func (g *Gateway) Communes(ctx context.Context) ([]catalogue.Commune, error) {
+	return g.schedule.Communes(ctx)
+}
+
 // Groups lists the exemption groups of a day ("": today).
 func (g *Gateway) Groups(ctx context.Context, on string) ([]catalogue.Group, error) {
 	on, err := g.dayOrToday(on)

@@ -90,6 +90,7 @@ func TestTheCatalogueAtTheConsole(t *testing.T) {
 
 	for _, q := range []string{`INSERT INTO fee_schedules (fee_code, procedure_code, name, kind, unit_amount, legal_basis, valid_from) VALUES ('LP', '1.001', 'Lệ phí', 'le_phi', 75000, 'NQ 8', '2026-01-01'), ('TT', '1.001', 'Phí', 'phi', NULL, '', '2026-01-01')`,
 		`INSERT INTO pilot_discounts (fee_code, percent, legal_basis, valid_from) VALUES ('LP', 50, 'NQ 5', '2026-01-01')`,
+		`INSERT INTO communes (code, name) VALUES ('x1', 'Xã Một'), ('x2', 'Xã Hai')`, `INSERT INTO commune_aliases (old_code, new_code, since, recorded_at) VALUES ('x1', 'x2', '2025-07-01', '2025-07-01')`,
 		`INSERT INTO agencies (code, name) VALUES ('OLD', 'Xã cũ')`, `INSERT INTO agency_aliases (old_code, new_code, since, recorded_at) VALUES ('OLD', 'H10.12', '2025-07-01', '2025-07-01')`} {
 		if _, err := s.db.ExecContext(t.Context(), q); err != nil {
 			t.Fatal(err)
@@ -98,7 +99,7 @@ func TestTheCatalogueAtTheConsole(t *testing.T) {
 	says(reporter.get("/console/catalogue?q=lp"), 200, "75.000", "giảm 50 %", "theo thông báo", "NQ 8")
 	says(reporter.get("/console/catalogue?q=nobody"), 200, "Không có thủ tục nào chứa")
 	says(reporter.get("/console/catalogue?on=2025-12-31"), 200, "không thu phí")
-	says(reporter.get("/console/catalogue?show=agencies"), 200, "Xã cũ", "nay là", "01/07/2025")
+	says(reporter.get("/console/catalogue?show=agencies"), 200, "Xã cũ", "nay là", "Xã Một", "<code>x2</code>", "01/07/2025")
 	says(reporter.get("/console/catalogue?on=x"), 422, "Chưa thực hiện được")
 
 	if r := admin.act("/console/catalogue/targets", url.Values{"percent": {"62,5"}, "valid_from": {"2026-03-10"}, "source": {"QĐ 5"}}); r.status != http.StatusSeeOther {

@@ -150,6 +150,10 @@ func TestTheCatalogueChangesThroughTime(t *testing.T) {
 			t.Errorf("%v", v)
 		}
 	}
+	communes := s.ok(s.as(admin, http.MethodGet, "/v1/catalogue/communes", "", nil), http.StatusOK)["items"].([]any)
+	if len(communes) != 2 || communes[0].(map[string]any)["aliases"].([]any)[0].(map[string]any)["new_code"] != "c-moi" {
+		t.Errorf("%v", communes)
+	}
 	groups := s.ok(s.as(admin, http.MethodGet, "/v1/catalogue/exemption-groups", "", nil), http.StatusOK)["items"].([]any)
 	if len(groups) != 2 || groups[1].(map[string]any)["percent"] != 100.0 {
 		t.Errorf("%v", groups)

@@ -83,6 +83,15 @@ type Agency struct {
 	Current     string  `json:"current_code"` // who carries on for it on the day, by however many steps; itself where nobody does
 }
 
+// Commune is a commune or ward, with who carries on for it.
+type Commune struct {
+	Code      string  `json:"code"`
+	Name      string  `json:"name"`
+	ValidFrom string  `json:"valid_from"`
+	ValidTo   *string `json:"valid_to"`
+	Aliases   []Alias `json:"aliases"`
+}
+
 // Alias is one step from a code to the next.
 type Alias struct {
 	OldCode    string `json:"old_code"`

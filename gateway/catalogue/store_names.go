@@ -78,3 +78,18 @@ func (s *Store) Places(ctx context.Context, on string) ([]Agency, error) {
 	}
 	return out, nil
 }
+
+// Communes lists the communes, those of earlier times too.
+func (s *Store) Communes(ctx context.Context) ([]Commune, error) {
+	var raw []byte
+	if err := s.db.QueryRowContext(ctx, `SELECT coalesce(json_agg(json_build_object('code', c.code, 'name', c.name, 'valid_from', c.valid_from, 'valid_to', c.valid_to, 'aliases',
+			coalesce((SELECT json_agg(json_build_object('old_code', old_code, 'new_code', new_code, 'since', since, 'legal_basis', legal_basis) ORDER BY since)
+				FROM commune_aliases a WHERE a.old_code = c.code AND a.ended_at IS NULL), '[]')) ORDER BY c.code COLLATE "C"), '[]') FROM communes c`).Scan(&raw); err != nil {
+		return nil, fmt.Errorf("reading the communes: %w", err)
+	}
+	var out []Commune
+	if err := json.Unmarshal(raw, &out); err != nil {
+		return nil, fmt.Errorf("reading the communes: %w", err)
+	}
+	return out, nil
+}

@@ -19,6 +19,10 @@ import (
 func (s *server) mountCatalogue(v1 *gin.RouterGroup) {
 	read := s.mayAny([]identity.Scope{identity.OrdersRead, identity.CatalogueWrite}, identity.Finance, identity.Approver, identity.Reporter, identity.Admin)
 	v1.GET("/catalogue/agencies", read, s.listPlaces)
+	v1.GET("/catalogue/communes", read, func(c *gin.Context) {
+		items, err := s.Gateway.Communes(c.Request.Context())
+		whole(s, c, items, err)
+	})
 	v1.GET("/catalogue/exemption-groups", read, s.listGroups)
 	v1.PUT("/catalogue", s.may(identity.CatalogueWrite, identity.Admin), s.putCatalogue)
 	v1.POST("/catalogue/imports", s.may(identity.CatalogueWrite, identity.Admin), s.importCatalogue)

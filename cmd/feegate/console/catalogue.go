@@ -62,6 +62,7 @@ type catalogueData struct {
 	On, Q, Next string
 	Procedures  []catalogue.Procedure
 	Agencies    []catalogue.Agency
+	Communes    []catalogue.Commune
 	Groups      []catalogue.Group
 	Targets     []gateway.Target
 	Definitions []adoption.Proposed
@@ -103,7 +104,9 @@ func (v *visit) showCatalogue(status int, d catalogueData) (err error) {
 	}
 	switch d.Show {
 	case "agencies":
-		d.Agencies, err = v.c.Gateway.Places(ctx, d.On)
+		if d.Agencies, err = v.c.Gateway.Places(ctx, d.On); err == nil {
+			d.Communes, err = v.c.Gateway.Communes(ctx)
+		}
 	case "groups":
 		d.Groups, err = v.c.Gateway.Groups(ctx, d.On)
 	case "targets":
