@@ -140,6 +140,8 @@ func (g *Gateway) refusedOrder(ctx context.Context, c Caller, k Key, in *NewOrde
 		return Answer{}, &Problem{Name: ProblemFeeAlreadyPaid, Detail: "this fee of this dossier is paid", Order: id}
 	case "orders_procedure_code_fkey":
 		return Answer{}, &Problem{Name: ProblemInvalid, Fields: []FieldError{{"procedure_code", "is not in the catalogue"}}}
+	case "order_lines_schedule_id_fkey":
+		return Answer{}, &Problem{Name: ProblemInvalid, Fields: []FieldError{{"price", "the schedule has changed this very moment: send the order again"}}}
 	case "orders_agency_code_fkey":
 		return Answer{}, &Problem{Name: ProblemInvalid, Fields: []FieldError{{"agency_code", "is not in the catalogue"}}}
 	}
@@ -173,7 +175,11 @@ func (g *Gateway) checkKinds(ctx context.Context, agency string, kinds []string)
 func linesOf(o *orderRow, in []NewLine) []lineRow {
 	out := make([]lineRow, 0, len(in))
 	for i, l := range in {
-		out = append(out, lineRow{OrderID: o.ID, N: i + 1, SourceSystem: o.SourceSystem, DossierCode: o.DossierCode, FeeCode: l.FeeCode,
+		var basis *string
+		if l.LegalBasis != "" {
+			basis = &l.LegalBasis
+		}
+		out = append(out, lineRow{ScheduleID: l.schedule, LegalBasis: basis, Assessment: l.Assessment, OrderID: o.ID, N: i + 1, SourceSystem: o.SourceSystem, DossierCode: o.DossierCode, FeeCode: l.FeeCode,
 			Purpose: l.Purpose, Kind: l.Kind, Name: l.Name, Quantity: l.Quantity, UnitAmount: *l.UnitAmount, Gross: *l.Gross, Net: *l.Net,
 			Adjustments: append([]Adjustment{}, l.Adjustments...), TaxNotice: l.TaxNotice, Live: liveStatus(o.Status)})
 	}

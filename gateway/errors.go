@@ -66,6 +66,8 @@ const (
 	ProblemSecondPerson     = "second-person-needed"
 	ProblemApplicationState = "application-state"
 	ProblemReceiptRecorded  = "receipt-recorded"
+	ProblemProposalState    = "proposal-state"
+	ProblemProposalExists   = "proposal-exists"
 )
 
 type fieldErrors []FieldError

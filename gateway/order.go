@@ -57,7 +57,17 @@ type NewLine struct {
 	Adjustments []Adjustment `json:"adjustments,omitempty"`
 	Net         *vnd.Amount  `json:"net"`
 	Purpose     string       `json:"purpose,omitempty"`
+	LegalBasis  string       `json:"legal_basis,omitempty"`
 	TaxNotice   *TaxNotice   `json:"tax_notice,omitempty"`
+	Assessment  *Assessment  `json:"assessment,omitempty"`
+
+	schedule *int64 // the row that it was priced by
+}
+
+// Assessment is the document that says how much a fee comes to that is assessed case by case.
+type Assessment struct {
+	Document string `json:"document"`
+	Date     string `json:"date,omitempty"`
 }
 
 // Adjustment takes an amount off a line, by law and with evidence.
@@ -66,6 +76,8 @@ type Adjustment struct {
 	Amount     vnd.Amount `json:"amount"`
 	LegalBasis string     `json:"legal_basis"`
 	Evidence   string     `json:"evidence"`
+	Group      string     `json:"group,omitempty"`       // of the catalogue's exemption groups
+	VerifiedBy string     `json:"verified_by,omitempty"` // the officer or register that saw the evidence
 }
 
 // TaxNotice is the source of an nvtc amount.
@@ -166,6 +178,13 @@ func (l *NewLine) validate(e *fieldErrors, at string) bool {
 	oneOf(e, at+"kind", l.Kind, "phi", "le_phi", "nvtc")
 	text(e, at+"name", l.Name, 1, 300)
 	text(e, at+"purpose", l.Purpose, 0, 100)
+	text(e, at+"legal_basis", l.LegalBasis, 0, 300)
+	if a := l.Assessment; a != nil {
+		text(e, at+"assessment.document", a.Document, 1, 200)
+		if a.Date != "" && !isDay(a.Date) {
+			e.add(at+"assessment.date", "must be a date like 2026-01-31")
+		}
+	}
 	if l.Quantity < 1 || l.Quantity > 9999 {
 		e.add(at+"quantity", "1 to 9,999")
 	}
@@ -198,6 +217,8 @@ func (l *NewLine) validate(e *fieldErrors, at string) bool {
 		oneOf(e, name+"type", a.Type, "exempt", "reduced", "pilot")
 		text(e, name+"legal_basis", a.LegalBasis, 1, 300)
 		text(e, name+"evidence", a.Evidence, 1, 300)
+		text(e, name+"group", a.Group, 0, 40)
+		text(e, name+"verified_by", a.VerifiedBy, 0, 100)
 		off += a.Amount
 	}
 	if l.UnitAmount == nil || l.Gross == nil || l.Net == nil {

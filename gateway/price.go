@@ -1,17 +1,24 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"feegate/gateway/catalogue"
 	"feegate/gateway/vnd"
 )
 
-// Procedures lists the procedures and fees in force today, by code.
-func (g *Gateway) Procedures(ctx context.Context, limit int, after string) ([]catalogue.Procedure, string, error) {
-	return g.schedule.Procedures(ctx, g.now().In(vietnam).Format(time.DateOnly), limit, after)
+// Procedures lists the procedures and fees in force on a day ("": today), by code; those alone whose code, name or fee code holds a text,
+// where one is given.
+func (g *Gateway) Procedures(ctx context.Context, on, holding string, limit int, after string) ([]catalogue.Procedure, string, error) {
+	on, err := g.dayOrToday(on)
+	if err != nil {
+		return nil, "", err
+	}
+	return g.schedule.Procedures(ctx, on, holding, limit, after)
 }
 
 // Agencies gives the name of each agency by its code.
@@ -42,7 +49,11 @@ func (g *Gateway) priceOrder(ctx context.Context, c Caller, in *NewOrder) (*stri
 	if told != "" {
 		on = told
 	}
-	fees, known, err := g.schedule.FeesOf(ctx, in.ProcedureCode, on)
+	fees, known, err := g.schedule.FeesOf(ctx, in.ProcedureCode, in.AgencyCode, in.FilingMode, on)
+	if err != nil {
+		return nil, err
+	}
+	groups, err := g.groupsOf(ctx, in, on)
 	if err != nil {
 		return nil, err
 	}
@@ -50,24 +61,46 @@ func (g *Gateway) priceOrder(ctx context.Context, c Caller, in *NewOrder) (*stri
 		return nil, &Problem{Name: ProblemInvalid, Fields: []FieldError{{"procedure_code", "is not in the catalogue"}}}
 	}
 	var e fieldErrors
-	in.price(&e, fees, on)
+	in.price(&e, fees, groups, on)
 	if len(e) > 0 {
 		return nil, &Problem{Name: ProblemInvalid, Fields: e}
 	}
 	return &on, nil
 }
 
+// groupsOf reads the exemption groups of a day where the order names any.
+func (g *Gateway) groupsOf(ctx context.Context, in *NewOrder, on string) (map[string]catalogue.Group, error) {
+	names := false
+	for _, l := range in.Lines {
+		for _, a := range l.Adjustments {
+			names = names || a.Group != ""
+		}
+	}
+	if !names {
+		return nil, nil
+	}
+	all, err := g.schedule.Groups(ctx, on)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]catalogue.Group, len(all))
+	for _, x := range all {
+		out[x.Code] = x
+	}
+	return out, nil
+}
+
 // price fills every line, then the order's amount.
-func (o *NewOrder) price(e *fieldErrors, fees map[string]catalogue.Fee, on string) {
+func (o *NewOrder) price(e *fieldErrors, fees map[string]catalogue.Fee, groups map[string]catalogue.Group, on string) {
 	var sum vnd.Amount
 	for i := range o.Lines {
 		l, at := &o.Lines[i], fmt.Sprintf("lines[%d].", i)
 		f, ok := fees[l.FeeCode]
 		if !ok {
-			e.add(at+"fee_code", "is not in the schedule of procedure %s on %s", o.ProcedureCode, on)
+			e.add(at+"fee_code", "is not in the schedule of procedure %s on %s for this agency and filing mode", o.ProcedureCode, on)
 			continue
 		}
-		l.price(e, at, f, o.FilingMode == "online")
+		l.price(e, at, f, groups, o.FilingMode == "online")
 		if l.Net != nil {
 			sum += *l.Net
 		}
@@ -77,8 +110,9 @@ func (o *NewOrder) price(e *fieldErrors, fees map[string]catalogue.Fee, on strin
 	}
 }
 
-// price fills one line. The order of reductions is exemption, reduction, pilot: the last is taken off what the others leave.
-func (l *NewLine) price(e *fieldErrors, at string, f catalogue.Fee, online bool) {
+// price fills one line: what the row of the schedule says, then what is taken off.
+func (l *NewLine) price(e *fieldErrors, at string, f catalogue.Fee, groups map[string]catalogue.Group, online bool) {
+	l.schedule = &f.ID
 	if l.Kind == "" {
 		l.Kind = f.Kind
 	}
@@ -87,6 +121,11 @@ func (l *NewLine) price(e *fieldErrors, at string, f catalogue.Fee, online bool)
 	}
 	if l.Name == "" {
 		l.Name = f.Name
+	}
+	if l.LegalBasis == "" {
+		l.LegalBasis = f.LegalBasis
+	} else if f.LegalBasis != "" && l.LegalBasis != f.LegalBasis {
+		e.add(at+"legal_basis", "is %s in the schedule", f.LegalBasis)
 	}
 	if l.Quantity < 1 || l.Quantity > 9999 {
 		e.add(at+"quantity", "1 to 9,999")
@@ -99,34 +138,84 @@ func (l *NewLine) price(e *fieldErrors, at string, f catalogue.Fee, online bool)
 		e.add(at+"unit_amount", "is assessed case by case: give the assessed amount")
 		return
 	}
+	if f.UnitAmount == nil && f.Kind != "nvtc" && l.Assessment == nil { // nvtc has its notice
+		e.add(at+"assessment.document", "is required: the document by which the amount was assessed")
+	}
 	gross := vnd.Amount(l.Quantity) * *l.UnitAmount
 	if !gross.Valid() {
 		e.add(at+"quantity", "makes more than %s", vnd.Max)
 		return
 	}
 	fill(e, at+"gross", &l.Gross, gross)
-	left, given := gross, -1
+	fill(e, at+"net", &l.Net, l.adjust(e, at, f, groups, online))
+}
+
+// adjust takes off what the line is let off, in this order: exemption, reduction, pilot; each of what the others leave, never below nothing.
+// What a group comes to is computed; what is let off on another legal basis is as given. It gives what is left.
+func (l *NewLine) adjust(e *fieldErrors, at string, f catalogue.Fee, groups map[string]catalogue.Group, online bool) vnd.Amount {
+	type placed struct {
+		Adjustment
+		field string
+	}
+	all := make([]placed, 0, len(l.Adjustments)+1)
 	for j, a := range l.Adjustments {
-		if a.Type == "pilot" {
-			if given >= 0 {
-				e.add(fmt.Sprintf("%sadjustments[%d].type", at, j), "the pilot is taken off once")
+		p := placed{a, fmt.Sprintf("%sadjustments[%d].", at, j)}
+		if g, known := groups[a.Group]; known {
+			p.Type, p.LegalBasis = cmp.Or(p.Type, g.Kind), cmp.Or(p.LegalBasis, g.LegalBasis)
+			if p.Type != g.Kind {
+				e.add(p.field+"type", "the group is %s", g.Kind)
 			}
-			given = j
-			continue
+		} else if a.Group != "" {
+			e.add(p.field+"group", "is no exemption group in force on that day")
 		}
-		left = max(0, left-a.Amount)
+		if p.Type != "pilot" && a.Evidence == "" {
+			e.add(p.field+"evidence", "is missing: without it nothing is taken off")
+		}
+		all = append(all, p)
 	}
-	var pilot vnd.Amount
-	if online && f.Online != nil && f.Kind != "nvtc" {
-		pilot = f.Online.Of(left)
+	rank := map[string]int{"exempt": 0, "reduced": 1, "pilot": 2}
+	slices.SortStableFunc(all, func(a, b placed) int { return rank[a.Type] - rank[b.Type] })
+	left, given := *l.Gross, false
+	for i := range all {
+		a := &all[i]
+		var comes vnd.Amount
+		switch g, known := groups[a.Group]; {
+		case a.Type == "pilot":
+			if given {
+				e.add(a.field+"type", "the pilot is taken off once")
+				continue
+			}
+			given = true
+			if comes = pilotOf(f, left, l.Quantity, online); a.Amount != comes {
+				e.add(a.field+"amount", "is %s by the schedule", comes)
+			}
+		case known:
+			if comes = catalogue.Share(left, g.Percent); a.Amount != 0 && a.Amount != comes {
+				e.add(a.field+"amount", "is %s by the group", comes)
+			}
+		default:
+			comes = min(a.Amount, left)
+		}
+		a.Amount = comes
+		left -= comes
 	}
-	switch {
-	case given >= 0 && l.Adjustments[given].Amount != pilot:
-		e.add(fmt.Sprintf("%sadjustments[%d].amount", at, given), "is %s by the schedule", pilot)
-	case given < 0 && pilot > 0:
-		l.Adjustments = append(l.Adjustments, Adjustment{"pilot", pilot, f.Online.LegalBasis, "filing_mode online"})
+	l.Adjustments = l.Adjustments[:0:0]
+	for _, a := range all {
+		l.Adjustments = append(l.Adjustments, a.Adjustment)
 	}
-	fill(e, at+"net", &l.Net, left-pilot)
+	if pilot := pilotOf(f, left, l.Quantity, online); !given && pilot > 0 {
+		l.Adjustments = append(l.Adjustments, Adjustment{Type: "pilot", Amount: pilot, LegalBasis: f.Online.LegalBasis, Evidence: "filing_mode online"})
+		left -= pilot
+	}
+	return left
+}
+
+// pilotOf is what filing online takes off what is left.
+func pilotOf(f catalogue.Fee, left vnd.Amount, quantity int, online bool) vnd.Amount {
+	if !online || f.Online == nil || f.Kind == "nvtc" {
+		return 0
+	}
+	return f.Online.Of(left, quantity)
 }
 
 // fill puts the schedule's amount where none was given; another one was given in error.

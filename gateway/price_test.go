@@ -20,11 +20,17 @@ func TestPrice(t *testing.T) {
 		"fixed": {FeeCode: "fixed", Kind: "le_phi", Name: "Lệ phí", UnitAmount: amount(75000), Online: half},
 		"odd":   {FeeCode: "odd", Kind: "phi", Name: "Phí", UnitAmount: amount(2001), Online: half},
 		"free":  {FeeCode: "free", Kind: "le_phi", Name: "Lệ phí", UnitAmount: amount(100000), Online: &catalogue.Discount{Percent: 100, LegalBasis: "NQ 2"}},
+		"less":  {FeeCode: "less", Kind: "phi", Name: "Phí", UnitAmount: amount(60000), Online: &catalogue.Discount{Fixed: 10000, LegalBasis: "NQ 5"}},
+		"more":  {FeeCode: "more", Kind: "phi", Name: "Phí", UnitAmount: amount(60000), Online: &catalogue.Discount{Fixed: 70000, LegalBasis: "NQ 5"}},
 		"tier":  {FeeCode: "tier", Kind: "phi", Name: "Phí thẩm định"},
 		"tax":   {FeeCode: "tax", Kind: "nvtc", Name: "Trước bạ", Online: half},
 	}
+	groups := map[string]catalogue.Group{"ngheo": {Code: "ngheo", Kind: "exempt", Percent: 100, LegalBasis: "NQ 3"}, "cong": {Code: "cong", Kind: "reduced", Percent: 30, LegalBasis: "NQ 4"}}
+	of := func(group string, n vnd.Amount, evidence string) []Adjustment {
+		return []Adjustment{{Group: group, Amount: n, Evidence: evidence}}
+	}
 	exempt := func(n vnd.Amount) []Adjustment {
-		return []Adjustment{{"exempt", n, "Luật 97", "giấy xác nhận"}}
+		return []Adjustment{{Type: "exempt", Amount: n, LegalBasis: "Luật 97", Evidence: "giấy xác nhận"}}
 	}
 	for name, c := range map[string]struct {
 		line  NewLine
@@ -40,11 +46,19 @@ func TestPrice(t *testing.T) {
 		"wholly free":                  {line: NewLine{FeeCode: "free", Quantity: 3}, mode: "online", want: 0},
 		"exempted, then the pilot":     {line: NewLine{FeeCode: "fixed", Quantity: 1, Adjustments: exempt(25000)}, mode: "online", want: 25000},
 		"never below nothing":          {line: NewLine{FeeCode: "fixed", Quantity: 1, Adjustments: exempt(80000)}, mode: "online", want: 0},
-		"assessed":                     {line: NewLine{FeeCode: "tier", Quantity: 1, UnitAmount: amount(8000000)}, want: 8000000},
+		"a group that pays nothing":    {line: NewLine{FeeCode: "fixed", Quantity: 1, Adjustments: of("ngheo", 0, "giấy")}, mode: "online", want: 0},
+		"a group, then the pilot":      {line: NewLine{FeeCode: "odd", Quantity: 1, Adjustments: of("cong", 0, "giấy")}, mode: "online", want: 700}, // 2001 − 600 (600.3) = 1401, − 701 (700.5)
+		"a group's own right amount":   {line: NewLine{FeeCode: "fixed", Quantity: 1, Adjustments: of("cong", 22500, "giấy")}, want: 52500},
+		"a group's wrong amount":       {line: NewLine{FeeCode: "fixed", Quantity: 1, Adjustments: of("cong", 1, "giấy")}, wrong: "lines[0].adjustments[0].amount"},
+		"nobody's group":               {line: NewLine{FeeCode: "fixed", Quantity: 1, Adjustments: of("ai", 0, "giấy")}, wrong: "lines[0].adjustments[0].group"},
+		"a group without evidence":     {line: NewLine{FeeCode: "fixed", Quantity: 1, Adjustments: of("ngheo", 0, "")}, wrong: "lines[0].adjustments[0].evidence"},
+		"a fixed pilot of each unit":   {line: NewLine{FeeCode: "less", Quantity: 2}, mode: "online", want: 100000},
+		"a pilot larger than the fee":  {line: NewLine{FeeCode: "more", Quantity: 1}, mode: "online", want: 0},
+		"assessed":                     {line: NewLine{FeeCode: "tier", Quantity: 1, UnitAmount: amount(8000000), Assessment: &Assessment{Document: "TB 12"}}, want: 8000000},
 		"a notice has no pilot":        {line: NewLine{FeeCode: "tax", Quantity: 1, UnitAmount: amount(500)}, mode: "online", want: 500},
-		"the caller's own right pilot": {line: NewLine{FeeCode: "fixed", Quantity: 1, Adjustments: []Adjustment{{"pilot", 37500, "NQ 1", "x"}}}, mode: "online", want: 37500},
-		"the caller's own wrong pilot": {line: NewLine{FeeCode: "fixed", Quantity: 1, Adjustments: []Adjustment{{"pilot", 40000, "NQ 1", "x"}}}, mode: "online", wrong: "lines[0].adjustments[0].amount"},
-		"a pilot where there is none":  {line: NewLine{FeeCode: "fixed", Quantity: 1, Adjustments: []Adjustment{{"pilot", 1, "NQ 1", "x"}}}, wrong: "lines[0].adjustments[0].amount"},
+		"the caller's own right pilot": {line: NewLine{FeeCode: "fixed", Quantity: 1, Adjustments: []Adjustment{{Type: "pilot", Amount: 37500, LegalBasis: "NQ 1", Evidence: "x"}}}, mode: "online", want: 37500},
+		"the caller's own wrong pilot": {line: NewLine{FeeCode: "fixed", Quantity: 1, Adjustments: []Adjustment{{Type: "pilot", Amount: 40000, LegalBasis: "NQ 1", Evidence: "x"}}}, mode: "online", wrong: "lines[0].adjustments[0].amount"},
+		"a pilot where there is none":  {line: NewLine{FeeCode: "fixed", Quantity: 1, Adjustments: []Adjustment{{Type: "pilot", Amount: 1, LegalBasis: "NQ 1", Evidence: "x"}}}, wrong: "lines[0].adjustments[0].amount"},
 		"given and right":              {line: NewLine{FeeCode: "fixed", Kind: "le_phi", Quantity: 1, UnitAmount: amount(75000), Gross: amount(75000), Net: amount(75000)}, total: amount(75000), want: 75000},
 		"unknown":                      {line: NewLine{FeeCode: "nobody", Quantity: 1}, wrong: "lines[0].fee_code"},
 		"another kind":                 {line: NewLine{FeeCode: "fixed", Kind: "phi", Quantity: 1}, wrong: "lines[0].kind"},
@@ -52,13 +66,14 @@ func TestPrice(t *testing.T) {
 		"another gross":                {line: NewLine{FeeCode: "fixed", Quantity: 2, Gross: amount(75000)}, wrong: "lines[0].gross"},
 		"another net":                  {line: NewLine{FeeCode: "fixed", Quantity: 1, Net: amount(1)}, wrong: "lines[0].net"},
 		"another total":                {line: NewLine{FeeCode: "fixed", Quantity: 1}, total: amount(1), wrong: "amount"},
+		"assessed by nothing":          {line: NewLine{FeeCode: "tier", Quantity: 1, UnitAmount: amount(8000000)}, wrong: "lines[0].assessment.document"},
 		"not assessed":                 {line: NewLine{FeeCode: "tier", Quantity: 1}, wrong: "lines[0].unit_amount"},
 		"no quantity":                  {line: NewLine{FeeCode: "fixed"}, wrong: "lines[0].quantity"},
-		"more than an amount can be":   {line: NewLine{FeeCode: "tier", Quantity: 9999, UnitAmount: amount(vnd.Max)}, wrong: "lines[0].quantity"},
+		"more than an amount can be":   {line: NewLine{FeeCode: "tier", Quantity: 9999, UnitAmount: amount(vnd.Max), Assessment: &Assessment{Document: "TB 12"}}, wrong: "lines[0].quantity"},
 	} {
 		o := NewOrder{ProcedureCode: "1", FilingMode: c.mode, Lines: []NewLine{c.line}, Amount: c.total}
 		var e fieldErrors
-		o.price(&e, fees, "2026-03-10")
+		o.price(&e, fees, groups, "2026-03-10")
 		if c.wrong != "" {
 			if len(e) != 1 || e[0].Field != c.wrong {
 				t.Errorf("%s: %v, want %s", name, e, c.wrong)

@@ -51,6 +51,9 @@ type lineRow struct {
 	Adjustments  []Adjustment `json:"adjustments"`
 	TaxNotice    *TaxNotice   `json:"tax_notice"`
 	Live         bool         `json:"live"`
+	ScheduleID   *int64       `json:"schedule_id"`
+	LegalBasis   *string      `json:"legal_basis"`
+	Assessment   *Assessment  `json:"assessment"`
 }
 
 type payerRow struct {

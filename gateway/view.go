@@ -100,7 +100,10 @@ type lineView struct {
 	Adjustments []Adjustment `json:"adjustments"`
 	Net         vnd.Amount   `json:"net"`
 	Purpose     string       `json:"purpose,omitempty"`
+	LegalBasis  *string      `json:"legal_basis,omitempty"`
+	ScheduleID  *int64       `json:"schedule_id,omitempty"` // the row of the schedule that it was priced by
 	TaxNotice   *TaxNotice   `json:"tax_notice,omitempty"`
+	Assessment  *Assessment  `json:"assessment,omitempty"`
 }
 
 // PaymentView is a payment as the API gives it.
@@ -171,7 +174,7 @@ func (g *Gateway) viewOrder(o *orderRow, b *parts) (*OrderView, error) {
 	}
 	for _, l := range b.lines {
 		v.Lines = append(v.Lines, lineView{l.FeeCode, l.Kind, l.Name, l.Quantity, l.UnitAmount, l.Gross, append([]Adjustment{}, l.Adjustments...),
-			l.Net, l.Purpose, l.TaxNotice})
+			l.Net, l.Purpose, l.LegalBasis, l.ScheduleID, l.TaxNotice, l.Assessment})
 	}
 	for i := range b.payments {
 		p := viewPayment(&b.payments[i])

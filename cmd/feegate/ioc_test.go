@@ -99,7 +99,7 @@ func TestAReportingKeyReachesNobodysName(t *testing.T) {
 	x.ok(x.as(x.reporter, http.MethodPost, "/v1/reports/adoption/closes", "", map[string]any{"from": "2026-03-01", "to": "2026-03-31"}), 201)
 	key := x.reportingKey()
 	ids := []string{order, x.payments["planted"], "acc_momo", dossierOf(77), "1", "BM-01", "month", "2026-03-10", "G1"}
-	open := []string{"/v1/reports/", "/v1/ioc", "/v1/exceptions", "/healthz", "/readyz", "/metrics", "/openapi.yaml", "/docs"}
+	open := []string{"/v1/reports/", "/v1/ioc", "/v1/exceptions", "/v1/targets", "/v1/definitions", "/healthz", "/readyz", "/metrics", "/openapi.yaml", "/docs"}
 	reached, asked := 0, 0
 	for _, route := range x.routes() {
 		if strings.HasPrefix(route.Path, "/callbacks/") || strings.HasPrefix(route.Path, "/returns/") || route.Path == "/v1/sessions" {

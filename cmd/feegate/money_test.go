@@ -350,7 +350,7 @@ func TestPricesFromTheSchedule(t *testing.T) {
 		"online":                 {"H10.12-260310-0001", "online", `{"fee_code":"LP","quantity":1}`, 37500, ""},
 		"at the counter":         {"H10.12-260310-0002", "counter", `{"fee_code":"LP","quantity":2}`, 150000, ""},
 		"received under the old": {"H10.12-260228-0003", "online", `{"fee_code":"LP","quantity":1}`, 60000, ""},
-		"assessed":               {"H10.12-260310-0004", "counter", `{"fee_code":"TD","quantity":1,"unit_amount":8000000},{"fee_code":"LP","quantity":1}`, 8075000, ""},
+		"assessed":               {"H10.12-260310-0004", "counter", `{"fee_code":"TD","quantity":1,"unit_amount":8000000,"assessment":{"document":"TB 12"}},{"fee_code":"LP","quantity":1}`, 8075000, ""},
 		"not assessed":           {"H10.12-260310-0005", "counter", `{"fee_code":"TD","quantity":1}`, 0, "lines[0].unit_amount"},
 		"of another procedure":   {"H10.12-260310-0006", "counter", `{"fee_code":"X","quantity":1}`, 0, "lines[0].fee_code"},
 		"another amount":         {"H10.12-260310-0007", "counter", `{"fee_code":"LP","quantity":1,"unit_amount":60000}`, 0, "lines[0].unit_amount"},

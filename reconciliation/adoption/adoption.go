@@ -2,7 +2,7 @@
 // known at a time. A figure and the list of payments behind it come from the same rows by the same condition, so that the list
 // adds up to the figure.
 //
-// It reads the tables of gateway, catalogue and reconciliation and writes nothing; store*.go alone hold SQL.
+// It reads the tables of gateway, catalogue and reconciliation and writes nothing but definitions; store*.go alone hold SQL.
 package adoption
 
 import (
@@ -18,10 +18,10 @@ import (
 	"feegate/gateway"
 )
 
-// Definition names the rules by which everything here is counted. A change of a rule is a new definition.
+// Definition names the rules by which everything here is counted, where no other is in force. A change of a rule is a new definition.
 const Definition = "OPR-1"
 
-// CoverageGate is the coverage, in percent, below which no target may be called met.
+// CoverageGate is OPR-1's coverage, in percent, below which no target may be called met.
 const CoverageGate = 95
 
 // Groupings are the ways to divide a report.
@@ -44,18 +44,21 @@ type Question struct {
 	From, To string
 	AsOf     string // a date (its end), a time, or "" (now)
 	GroupBy  string // one of Groupings, or ""
+	Cut      string // of Cuts; "" is Filed
 	Agencies []string
 }
 
 // Report is the answer.
 type Report struct {
-	Definition string    `json:"definition"`
-	Period     Period    `json:"period"`
-	AsOf       time.Time `json:"as_of"`
-	AsOfCut    bool      `json:"as_of_cut"` // as_of lay in the future and was cut to now
-	GroupBy    string    `json:"group_by"`
-	Rows       []Row     `json:"rows"`
-	Total      Row       `json:"total"`
+	Definition string     `json:"definition"` // the id of the one in force at the period's end
+	Parameters Parameters `json:"parameters"` // its numbers
+	Period     Period     `json:"period"`
+	AsOf       time.Time  `json:"as_of"`
+	AsOfCut    bool       `json:"as_of_cut"` // as_of lay in the future and was cut to now
+	Cut        string     `json:"cut"`
+	GroupBy    string     `json:"group_by"`
+	Rows       []Row      `json:"rows"`
+	Total      Row        `json:"total"`
 }
 
 // Period is the business days counted, both inclusive.
@@ -160,14 +163,14 @@ func (r Rate) reaches(h Hundredths) bool {
 	return have.Cmp(new(big.Int).Mul(big.NewInt(r.Denominator), big.NewInt(int64(h)))) >= 0
 }
 
-// judge says what may be said of a target: a rate that reaches it counts for nothing while too few dossiers are covered.
-func judge(headline, coverage Rate, h Hundredths) Target {
+// judge says what may be said of a target: a rate that reaches it counts for nothing while too few dossiers are covered (the gate).
+func judge(headline, coverage Rate, h, gate Hundredths) Target {
 	switch {
 	case headline.Denominator == 0:
 		return Target{h, NotEnoughData}
 	case !headline.reaches(h):
 		return Target{h, NotMet}
-	case coverage.Denominator == 0 || !coverage.reaches(CoverageGate*100):
+	case coverage.Denominator == 0 || !coverage.reaches(gate):
 		return Target{h, NotEnoughData}
 	}
 	return Target{h, Met}
@@ -180,6 +183,8 @@ var zone = time.FixedZone("+07", 7*3600)
 type span struct {
 	asOf, from, to time.Time
 	cut            bool
+	agencies       []string // those that the asker is limited to, with their predecessors
+	successors     successors
 }
 
 // read checks the question.
@@ -213,6 +218,12 @@ func (q *Question) read(now time.Time) (*span, error) {
 	if q.GroupBy != "" && !slices.Contains(Groupings(), q.GroupBy) {
 		bad("group_by", "must be one of "+strings.Join(Groupings(), ", "))
 	}
+	if q.Cut == "" {
+		q.Cut = Filed
+	}
+	if !slices.Contains(Cuts(), q.Cut) {
+		bad("cut", "must be one of "+strings.Join(Cuts(), ", "))
+	}
 	if len(fields) > 0 {
 		return nil, &gateway.Problem{Name: gateway.ProblemInvalid, Fields: fields}
 	}
@@ -232,13 +243,20 @@ func (r *Reporter) Adoption(ctx context.Context, q Question) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	d, err := r.DefinitionOn(ctx, q.To)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.divide(ctx, &q, s); err != nil {
+		return nil, err
+	}
 	rows, err := r.figures(ctx, q, s)
 	if err != nil {
 		return nil, err
 	}
-	rep := &Report{Definition: Definition, Period: Period{q.From, q.To}, AsOf: s.asOf, AsOfCut: s.cut, GroupBy: q.GroupBy, Rows: []Row{}}
+	rep := &Report{Definition: d.ID, Parameters: d.Parameters, Period: Period{q.From, q.To}, AsOf: s.asOf, AsOfCut: s.cut, Cut: q.Cut, GroupBy: q.GroupBy, Rows: []Row{}}
 	for _, counted := range rows {
-		row := counted.row(ofDossiers(q.GroupBy), targets)
+		row := counted.row(ofDossiers(q.GroupBy), targets, d.Parameters)
 		if counted.total {
 			rep.Total = row
 			continue
@@ -258,7 +276,7 @@ type counted struct {
 
 func (c *counted) rate(name string) Rate { return rate(c.values[name], c.values[name+Denominator]) }
 
-func (c *counted) row(dossiers bool, targets []Hundredths) Row {
+func (c *counted) row(dossiers bool, targets []Hundredths, p Parameters) Row {
 	row := Row{Buckets: map[string]int64{}, ByKind: map[string]Rate{}, Side: map[string]*int64{}, Targets: []Target{}}
 	row.Rates = Rates{Transactions: c.rate("transactions"), TransactionsUpper: c.rate("transactions_upper"), TransactionsRemote: c.rate("transactions_remote"),
 		Amount: c.rate("amount"), BankProven: c.rate("bank_proven")}
@@ -279,7 +297,7 @@ func (c *counted) row(dossiers bool, targets []Hundredths) Row {
 	d, coverage := c.rate("dossiers"), c.rate("coverage")
 	row.Rates.Dossiers, row.Rates.Coverage = &d, &coverage
 	for _, h := range targets {
-		row.Targets = append(row.Targets, judge(row.Rates.Transactions, coverage, h))
+		row.Targets = append(row.Targets, judge(row.Rates.Transactions, coverage, h, Hundredths(p.CoverageGate)*100))
 	}
 	return row
 }

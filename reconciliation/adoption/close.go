@@ -148,7 +148,7 @@ func (r *Reporter) freeze(ctx context.Context, q Question) (*Frozen, error) {
 		}
 		f.By[g] = report.Rows
 		if g == "agency" {
-			f.Definition, f.Parameters, f.AsOf, f.Total = report.Definition, DefaultParameters(), report.AsOf, report.Total
+			f.Definition, f.Parameters, f.AsOf, f.Total = report.Definition, report.Parameters, report.AsOf, report.Total
 		}
 	}
 	var err error

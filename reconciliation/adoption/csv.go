@@ -2,6 +2,7 @@ package adoption
 
 import (
 	"encoding/csv"
+	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
@@ -21,8 +22,9 @@ func (r *Report) WriteCSV(w io.Writer) error {
 		head = append(head, n+"_numerator", n+"_denominator", n+"_percent")
 	}
 	head = append(append(head, Buckets()...), sides()...)
-	head = append(head, "targets")
-	_ = out.Write(head) // csv.Writer keeps its first error; Error below gives it
+	head = append(head, "targets", "cut", "parameters")
+	parameters, _ := json.Marshal(r.Parameters) // numbers: it cannot fail
+	_ = out.Write(head)                         // csv.Writer keeps its first error; Error below gives it
 	for _, row := range append(append([]Row{}, r.Rows...), r.Total) {
 		g := Group{"", "TOTAL"}
 		if row.Group != nil {
@@ -50,7 +52,7 @@ func (r *Report) WriteCSV(w io.Writer) error {
 			h, _ := t.Percent.MarshalJSON() // digits: it cannot fail
 			said = append(said, string(h)+" "+t.Status)
 		}
-		_ = out.Write(append(line, strings.Join(said, "; ")))
+		_ = out.Write(append(line, strings.Join(said, "; "), r.Cut, string(parameters)))
 	}
 	out.Flush()
 	if err := out.Error(); err != nil {

@@ -94,7 +94,7 @@ func TestPercentAndTargets(t *testing.T) {
 		"below, uncovered":  {rate(1, 3), rate(0, 9), NotMet},
 		"very large counts": {rate(1<<61, 1<<62), rate(1<<62, 1<<62), Met},
 	} {
-		if got := judge(c.headline, c.coverage, 5000); got.Status != c.want {
+		if got := judge(c.headline, c.coverage, 5000, 9500); got.Status != c.want {
 			t.Errorf("%s: %s, want %s", name, got.Status, c.want)
 		}
 	}

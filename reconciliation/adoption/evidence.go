@@ -48,14 +48,16 @@ type SettlementLine struct {
 
 // List is a page of lines. Value is the figure itself, over all pages: the lines' counts add up to it.
 type List struct {
-	Definition string    `json:"definition"`
-	Period     Period    `json:"period"`
-	AsOf       time.Time `json:"as_of"`
-	AsOfCut    bool      `json:"as_of_cut"`
-	Figure     string    `json:"figure"`
-	Value      int64     `json:"value"`
-	Items      []Line    `json:"items"`
-	Next       *string   `json:"next"`
+	Definition string     `json:"definition"`
+	Parameters Parameters `json:"parameters"`
+	Period     Period     `json:"period"`
+	AsOf       time.Time  `json:"as_of"`
+	AsOfCut    bool       `json:"as_of_cut"`
+	Cut        string     `json:"cut"`
+	Figure     string     `json:"figure"`
+	Value      int64      `json:"value"`
+	Items      []Line     `json:"items"`
+	Next       *string    `json:"next"`
 }
 
 // cursor is where a page ended. It keeps as_of, so that all pages speak of the same moment.
@@ -125,7 +127,14 @@ func (r *Reporter) Evidence(ctx context.Context, b Behind) (*List, error) {
 	if len(fields) > 0 {
 		return nil, &gateway.Problem{Name: gateway.ProblemInvalid, Fields: fields}
 	}
-	l := &List{Definition: Definition, Period: Period{b.From, b.To}, AsOf: s.asOf, AsOfCut: s.cut, Figure: b.Figure}
+	d, err := r.DefinitionOn(ctx, b.To)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.divide(ctx, &b.Question, s); err != nil {
+		return nil, err
+	}
+	l := &List{Definition: d.ID, Parameters: d.Parameters, Period: Period{b.From, b.To}, AsOf: s.asOf, AsOfCut: s.cut, Cut: b.Cut, Figure: b.Figure}
 	last, err := r.lines(ctx, b, f, s, at.Key, l)
 	if err != nil {
 		return nil, err

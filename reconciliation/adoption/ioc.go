@@ -74,7 +74,7 @@ func (r *Reporter) IOC(ctx context.Context, agencies []string) (*IOC, error) {
 			return nil, err
 		}
 		one := IOCPeriod{Name: p.name, From: q.From, To: q.To, IOCRow: iocRow(report.Total)}
-		one.Enough = one.Coverage.Denominator > 0 && one.Coverage.reaches(CoverageGate*100)
+		one.Enough = one.Coverage.Denominator > 0 && one.Coverage.reaches(Hundredths(report.Parameters.CoverageGate)*100)
 		if p.name == "month" {
 			feed.AsOf, feed.Definition = report.AsOf, report.Definition
 			for _, row := range report.Rows {

@@ -117,19 +117,21 @@ every AS (
 		AND EXISTS (SELECT FROM order_lines l WHERE l.order_id = o.id AND l.gross > 0)),
 facts AS (SELECT * FROM every WHERE at >= $2 AND at < $3 AND (cardinality($4::text[]) = 0 OR agency_code = ANY ($4)))`
 
-// groups gives each grouping its code on a row of facts (alias f) and its name (of the code c).
+// groups gives each grouping its code on a row of facts (alias f) and its name (of the code c). The codes are those of the time of filing;
+// [successors] turns f.agency_code into who carries on.
 var groups = map[string]struct{ code, name string }{
 	"":          {`''`, `''`},
 	"agency":    {`f.agency_code`, `(SELECT name FROM agencies WHERE code = c)`},
 	"procedure": {`f.procedure_code`, `(SELECT name FROM procedures WHERE code = c)`},
-	"field":     {`(SELECT field_code FROM procedures WHERE code = f.procedure_code)`, `(SELECT name FROM fields WHERE code = c)`},
-	"commune":   {`coalesce((SELECT commune_code FROM agencies WHERE code = f.agency_code), '')`, `(SELECT name FROM communes WHERE code = c)`},
-	"provider":  {`f.provider`, `c`},
-	"channel":   {`f.channel`, `c`},
-	"day":       {`to_char(f.at AT TIME ZONE 'UTC' + interval '7 hours', 'YYYY-MM-DD')`, `c`},
-	"month":     {`to_char(f.at AT TIME ZONE 'UTC' + interval '7 hours', 'YYYY-MM')`, `c`},
-	"quarter":   {`to_char(f.at AT TIME ZONE 'UTC' + interval '7 hours', 'YYYY-"Q"Q')`, `c`},
-	"year":      {`to_char(f.at AT TIME ZONE 'UTC' + interval '7 hours', 'YYYY')`, `c`},
+	"field": {`coalesce((SELECT v.field_code FROM procedure_versions v WHERE v.procedure_code = f.procedure_code AND v.valid_from <= business_day(f.at)
+		AND (v.valid_to IS NULL OR v.valid_to > business_day(f.at))), (SELECT field_code FROM procedures WHERE code = f.procedure_code))`, `(SELECT name FROM fields WHERE code = c)`},
+	"commune":  {`coalesce((SELECT commune_code FROM agencies WHERE code = f.agency_code), '')`, `(SELECT name FROM communes WHERE code = c)`},
+	"provider": {`f.provider`, `c`},
+	"channel":  {`f.channel`, `c`},
+	"day":      {`to_char(f.at AT TIME ZONE 'UTC' + interval '7 hours', 'YYYY-MM-DD')`, `c`},
+	"month":    {`to_char(f.at AT TIME ZONE 'UTC' + interval '7 hours', 'YYYY-MM')`, `c`},
+	"quarter":  {`to_char(f.at AT TIME ZONE 'UTC' + interval '7 hours', 'YYYY-"Q"Q')`, `c`},
+	"year":     {`to_char(f.at AT TIME ZONE 'UTC' + interval '7 hours', 'YYYY')`, `c`},
 }
 
 // condition is a figure's on a row of facts.
@@ -164,7 +166,7 @@ func (r *Reporter) figures(ctx context.Context, q Question, s *span) ([]counted,
 		only = "subject IN ('unit', 'refunded')"
 	}
 	list := `SELECT grouping(c) = 1 AS total, coalesce(c, '') AS c, ARRAY[` + strings.Join(sums, ", ") + `] AS sums
-		FROM (SELECT f.*, ` + g.code + ` AS c FROM facts f WHERE ` + only + `) f GROUP BY GROUPING SETS (` + sets + `)`
+		FROM (SELECT f.*, ` + s.successors.code(q.GroupBy) + ` AS c FROM facts f WHERE ` + only + `) f GROUP BY GROUPING SETS (` + sets + `)`
 	if q.GroupBy == "" { // grouping() needs a grouping set that names its column
 		list = `SELECT true AS total, '' AS c, ARRAY[` + strings.Join(sums, ", ") + `] AS sums FROM facts`
 	}
@@ -175,7 +177,7 @@ func (r *Reporter) figures(ctx context.Context, q Question, s *span) ([]counted,
 	defer tx.Rollback() // it wrote nothing
 	rows, err := tx.QueryContext(ctx, facts+`
 		SELECT total, c, CASE WHEN total THEN '' ELSE coalesce(`+g.name+`, c) END, sums FROM (`+list+`) x ORDER BY total, c COLLATE "C"`,
-		s.asOf, s.from, s.to, pq.Array(append([]string{}, q.Agencies...)))
+		s.asOf, s.from, s.to, pq.Array(s.sees(q.Agencies)))
 	if err != nil {
 		return nil, fmt.Errorf("counting the rate: %w", err)
 	}
@@ -198,7 +200,7 @@ func (r *Reporter) figures(ctx context.Context, q Question, s *span) ([]counted,
 func (r *Reporter) targets(ctx context.Context, day string) ([]Hundredths, error) {
 	var out []Hundredths
 	if err := r.db.SelectContext(ctx, &out, `SELECT (percent * 100)::bigint FROM targets WHERE valid_from <= $1 AND (valid_to IS NULL OR valid_to > $1)
-		GROUP BY percent ORDER BY percent`, day); err != nil {
+		AND status = 'approved' GROUP BY percent ORDER BY percent`, day); err != nil {
 		return nil, fmt.Errorf("reading the targets: %w", err)
 	}
 	return out, nil

@@ -29,7 +29,7 @@ func (r *Reporter) lines(ctx context.Context, b Behind, f figure, s *span, after
 	}
 	defer tx.Rollback() // it wrote nothing
 	rows, err := tx.QueryContext(ctx, facts+`,
-		picked AS (SELECT f.* FROM facts f WHERE `+f.condition()+` AND ($5 = '' OR f.bucket = $5) AND ($6 = false OR `+groups[b.GroupBy].code+` = $7)),
+		picked AS (SELECT f.* FROM facts f WHERE `+f.condition()+` AND ($5 = '' OR f.bucket = $5) AND ($6 = false OR `+s.successors.code(b.GroupBy)+` = $7)),
 		line AS MATERIALIZED (SELECT concat_ws('/', f.source_system, f.dossier_code, coalesce(x.order_id, f.order_id, ''), coalesce(x.payment_id, '')) COLLATE "C" AS key,
 			x.payment_id, coalesce(x.order_id, f.order_id) AS order_id, f.dossier_code, coalesce(x.gross, 0) AS gross, coalesce(x.net, 0) AS net, x.channel, x.evidence, x.line_id, `+
 		counts+` AS counts FROM picked f `+behind[f.of]+`)
@@ -37,7 +37,7 @@ func (r *Reporter) lines(ctx context.Context, b Behind, f figure, s *span, after
 			n.counts::bigint, t.id, t.import_id, t.date::text, t.line_no, t.transaction
 		FROM (SELECT 1) always LEFT JOIN (SELECT * FROM line WHERE key > $8 COLLATE "C" ORDER BY key LIMIT $9) n ON true
 		LEFT JOIN unit u ON u.order_id = n.order_id LEFT JOIN settlement_lines t ON t.id = n.line_id ORDER BY n.key`,
-		s.asOf, s.from, s.to, pq.Array(append([]string{}, b.Agencies...)), b.Bucket, b.Given, b.Group, after, b.Limit+1)
+		s.asOf, s.from, s.to, pq.Array(s.sees(b.Agencies)), b.Bucket, b.Given, b.Group, after, b.Limit+1)
 	if err != nil {
 		return "", fmt.Errorf("listing what is behind %s: %w", b.Figure, err)
 	}

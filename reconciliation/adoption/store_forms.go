@@ -26,6 +26,9 @@ func (k *KindAmounts) Other() int64 { return k.Collected - k.Online }
 // Amounts adds up a period's money by kind, over its counted units and the orders of which nothing is left.
 func (r *Reporter) Amounts(ctx context.Context, q Question) ([]KindAmounts, error) {
 	s, err := q.read(r.now())
+	if err == nil {
+		err = r.divide(ctx, &q, s)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +52,7 @@ func (r *Reporter) Amounts(ctx context.Context, q Question) ([]KindAmounts, erro
 		each AS (SELECT *, coalesce(part, paid - coalesce(sum(part) OVER (PARTITION BY order_id), 0))::bigint AS given FROM shared)
 		SELECT k.kind, coalesce(sum(gross), 0)::bigint, coalesce(sum(gross - asked), 0)::bigint, coalesce(sum(asked), 0)::bigint, coalesce(sum(given), 0)::bigint, coalesce(sum(given - collected), 0)::bigint,
 			coalesce(sum(collected), 0)::bigint, coalesce(sum(collected) FILTER (WHERE online), 0)::bigint
-		FROM kinds k LEFT JOIN each e USING (kind) GROUP BY k.kind ORDER BY array_position(ARRAY['phi', 'le_phi', 'nvtc'], k.kind)`, s.asOf, s.from, s.to, pq.Array(append([]string{}, q.Agencies...)))
+		FROM kinds k LEFT JOIN each e USING (kind) GROUP BY k.kind ORDER BY array_position(ARRAY['phi', 'le_phi', 'nvtc'], k.kind)`, s.asOf, s.from, s.to, pq.Array(s.agencies))
 	if err != nil {
 		return nil, fmt.Errorf("adding up by kind: %w", err)
 	}
@@ -82,6 +85,9 @@ func (a *AgencyDossiers) Direct() int64 { return a.Due - a.Online - a.Provisiona
 // Dossiers766 counts a period's dossiers by agency as officers know it from Decision 766.
 func (r *Reporter) Dossiers766(ctx context.Context, q Question) ([]AgencyDossiers, error) {
 	s, err := q.read(r.now())
+	if err == nil {
+		err = r.divide(ctx, &q, s)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -97,10 +103,10 @@ func (r *Reporter) Dossiers766(ctx context.Context, q Question) ([]AgencyDossier
 				UNION ALL SELECT source_system, dossier_code, NULL, false, NULL, NULL, provider = 'dvcqg', bucket IN ('online', 'online_provisional') FROM unit) z
 			GROUP BY 1, 2 HAVING bool_or(counted)),
 		cells AS (
-			SELECT agency_code, 1 AS due, (whole AND coalesce(national, false))::int AS national, whole::int AS online, (coalesce(online, false) AND covered AND NOT whole)::int AS provisional, 0 AS phi, 0 AS le_phi, 0 AS nvtc FROM told766
-			UNION ALL SELECT f.agency_code, 0, 0, 0, 0, f.phi, f.le_phi, f.nvtc FROM facts f WHERE f.subject = 'unit')
+			SELECT `+s.successors.code("agency")+` AS agency_code, 1 AS due, (whole AND coalesce(national, false))::int AS national, whole::int AS online, (coalesce(online, false) AND covered AND NOT whole)::int AS provisional, 0 AS phi, 0 AS le_phi, 0 AS nvtc FROM told766 f
+			UNION ALL SELECT `+s.successors.code("agency")+`, 0, 0, 0, 0, f.phi, f.le_phi, f.nvtc FROM facts f WHERE f.subject = 'unit')
 		SELECT c.agency_code, coalesce(a.name, c.agency_code), sum(due)::bigint, coalesce(sum(national), 0)::bigint, sum(online)::bigint, sum(provisional)::bigint, sum(phi)::bigint, sum(le_phi)::bigint, sum(nvtc)::bigint
-		FROM cells c LEFT JOIN agencies a ON a.code = c.agency_code GROUP BY 1, 2 ORDER BY c.agency_code COLLATE "C"`, s.asOf, s.from, s.to, pq.Array(append([]string{}, q.Agencies...)))
+		FROM cells c LEFT JOIN agencies a ON a.code = c.agency_code GROUP BY 1, 2 ORDER BY c.agency_code COLLATE "C"`, s.asOf, s.from, s.to, pq.Array(s.agencies))
 	if err != nil {
 		return nil, fmt.Errorf("counting dossiers by agency: %w", err)
 	}
@@ -131,6 +137,9 @@ type TraceCount struct {
 // Refunds counts the refunds asked for in a period by the state that they had at as_of, and the traces.
 func (r *Reporter) Refunds(ctx context.Context, q Question) (refunds []RefundCount, traces []TraceCount, err error) {
 	s, err := q.read(r.now())
+	if err == nil {
+		err = r.divide(ctx, &q, s)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -139,7 +148,7 @@ func (r *Reporter) Refunds(ctx context.Context, q Question) (refunds []RefundCou
 			SELECT p.provider, f.amount::bigint AS amount, coalesce((SELECT h.to_status FROM history h WHERE h.object_id = f.id AND h.recorded_at <= $1 ORDER BY h.id DESC LIMIT 1), 'requested') AS status
 			FROM refunds f JOIN payments p ON p.id = f.payment_id JOIN orders o ON o.id = f.order_id
 			WHERE f.requested_at >= $2 AND f.requested_at < $3 AND f.requested_at <= $1 AND p.mode = 'live' AND (cardinality($4::text[]) = 0 OR o.agency_code = ANY ($4))) x
-		GROUP BY 1, 2 ORDER BY provider, array_position(ARRAY['requested', 'approved', 'rejected', 'submitted', 'failed', 'succeeded'], status)`, s.asOf, s.from, s.to, pq.Array(append([]string{}, q.Agencies...)))
+		GROUP BY 1, 2 ORDER BY provider, array_position(ARRAY['requested', 'approved', 'rejected', 'submitted', 'failed', 'succeeded'], status)`, s.asOf, s.from, s.to, pq.Array(s.agencies))
 	if err != nil {
 		return nil, nil, fmt.Errorf("counting refunds: %w", err)
 	}
@@ -156,7 +165,7 @@ func (r *Reporter) Refunds(ctx context.Context, q Question) (refunds []RefundCou
 	}
 	other, err := r.db.QueryContext(ctx, `SELECT d.kind, count(*), count(*) FILTER (WHERE t.answered_at <= $1), count(*) FILTER (WHERE coalesce(t.answered_at > $1, true) AND t.due < ($1 AT TIME ZONE 'UTC' + interval '7 hours')::date), sum(abs(d.amount::bigint))::bigint
 		FROM discrepancy_traces t JOIN discrepancies d ON d.id = t.discrepancy_id JOIN merchant_accounts a ON a.id = d.account_id
-		WHERE t.asked_at >= $2 AND t.asked_at < $3 AND t.asked_at <= $1 AND a.mode = 'live' AND (cardinality($4::text[]) = 0 OR a.agency_code = ANY ($4)) GROUP BY 1 ORDER BY 1`, s.asOf, s.from, s.to, pq.Array(append([]string{}, q.Agencies...)))
+		WHERE t.asked_at >= $2 AND t.asked_at < $3 AND t.asked_at <= $1 AND a.mode = 'live' AND (cardinality($4::text[]) = 0 OR a.agency_code = ANY ($4)) GROUP BY 1 ORDER BY 1`, s.asOf, s.from, s.to, pq.Array(s.agencies))
 	if err != nil {
 		return nil, nil, fmt.Errorf("counting traces: %w", err)
 	}

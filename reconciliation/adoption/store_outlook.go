@@ -13,7 +13,7 @@ func (r *Reporter) aim(ctx context.Context, today time.Time) (*Aim, error) {
 		Percent Hundredths `db:"percent"`
 		Since   time.Time  `db:"valid_from"`
 	}
-	if err := r.db.SelectContext(ctx, &rows, `SELECT (percent * 100)::bigint AS percent, valid_from FROM targets WHERE valid_to IS NULL OR valid_to > $1 ORDER BY valid_from, percent`, today.Format(time.DateOnly)); err != nil {
+	if err := r.db.SelectContext(ctx, &rows, `SELECT (percent * 100)::bigint AS percent, valid_from FROM targets WHERE status = 'approved' AND (valid_to IS NULL OR valid_to > $1) ORDER BY valid_from, percent`, today.Format(time.DateOnly)); err != nil {
 		return nil, fmt.Errorf("reading the targets: %w", err)
 	}
 	var next, now *Aim

@@ -27,7 +27,7 @@ func (s *server) question(c *gin.Context) (adoption.Question, error) {
 		return adoption.Question{}, &gateway.Problem{Name: problemForbidden, Detail: "a test client has no reports: test payments are in none"}
 	}
 	// A sign of an offset that was not escaped arrives as a blank.
-	return adoption.Question{From: c.Query("from"), To: c.Query("to"), AsOf: strings.ReplaceAll(c.Query("as_of"), " ", "+"), GroupBy: c.Query("group_by"),
+	return adoption.Question{From: c.Query("from"), To: c.Query("to"), AsOf: strings.ReplaceAll(c.Query("as_of"), " ", "+"), GroupBy: c.Query("group_by"), Cut: c.Query("cut"),
 		Agencies: caller(c).Agencies}, nil
 }
 

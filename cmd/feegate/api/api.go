@@ -122,6 +122,8 @@ func New(d Deps) (http.Handler, error) {
 	s.mountCloses(v1)
 	s.mountForms(v1)
 	s.mountIOC(v1)
+	s.mountCatalogue(v1)
+	s.mountProposals(v1)
 	return heads{r}, nil
 }
 

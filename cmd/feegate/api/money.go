@@ -201,7 +201,7 @@ func (s *server) listProcedures(c *gin.Context) {
 		s.refuse(c, err)
 		return
 	}
-	items, next, err := s.Gateway.Procedures(c.Request.Context(), limit, after)
+	items, next, err := s.Gateway.Procedures(c.Request.Context(), c.Query("on"), "", limit, after)
 	if err != nil {
 		s.refuse(c, err)
 		return

@@ -88,6 +88,7 @@ var (
 	reading   = []identity.Role{identity.Finance, identity.Approver}
 	deciding  = []identity.Role{identity.Approver}
 	reporting = []identity.Role{identity.Reporter, identity.Finance, identity.Approver}
+	browsing  = []identity.Role{identity.Reporter, identity.Finance, identity.Approver, identity.Admin}
 )
 
 // Mount adds the routes.
@@ -132,6 +133,7 @@ func (c *Console) Mount(mux *http.ServeMux) {
 	c.on(mux, "GET /console/ledger.csv", reading, c.ledgerCSV)
 	c.on(mux, "GET /console/ledger/{account}", reading, c.clearing)
 	c.on(mux, "GET /console/ledger/{account}/clearing.csv", reading, c.clearingCSV)
+	c.mountCatalogue(mux)
 	c.on(mux, "GET /console/rate", reporting, c.rate)
 	c.on(mux, "GET /console/rate.csv", reporting, c.rateCSV)
 	c.on(mux, "GET /console/rate/evidence", reporting, c.evidence)
@@ -175,6 +177,11 @@ type link struct {
 // errCSRF says that a form did not come from our page.
 var errCSRF = errors.New("the form's token is not the session's")
 
+// streamed are the acts whose form is read by themselves, with its token.
+func streamed() []string {
+	return []string{uploadPattern, attachPattern, cataloguePattern, catalogueConfirm}
+}
+
 // maxForm is the longest form besides an upload.
 const maxForm = 64 << 10
 
@@ -207,7 +214,7 @@ func (c *Console) on(mux *http.ServeMux, pattern string, roles []identity.Role, 
 		switch {
 		case !v.session.Principal.HasRole(allowed...):
 			err = &gateway.Problem{Name: problemForbidden}
-		case act && pattern != uploadPattern && pattern != attachPattern: // an upload's token stands in its body, which is read as it arrives
+		case act && !slices.Contains(streamed(), pattern): // an upload's token stands in its body, which is read as it arrives
 			err = v.form()
 		}
 		if err == nil {
@@ -295,7 +302,7 @@ func (v *visit) nav() []link {
 		roles      []identity.Role
 	}{{"/console/today", "Hôm nay", reading}, {"/console/discrepancies", "Sai lệch", reading}, {"/console/bank", "Ngân hàng", reading}, {"/console/closings", "Khóa sổ", closers},
 		{"/console/upload", "Tải tệp", working},
-		{"/console/refunds", "Hoàn tiền", reading}, {"/console/ledger", "Sổ tiền", reading}, {"/console/search", "Tìm", reading}, {"/console/rate", "Tỷ lệ trực tuyến", reporting}, {"/console/outlook", "Nhìn tới", reporting}, {"/console/reports", "Báo cáo", reporters}} {
+		{"/console/refunds", "Hoàn tiền", reading}, {"/console/ledger", "Sổ tiền", reading}, {"/console/search", "Tìm", reading}, {"/console/rate", "Tỷ lệ trực tuyến", reporting}, {"/console/outlook", "Nhìn tới", reporting}, {"/console/reports", "Báo cáo", reporters}, {"/console/catalogue", "Danh mục", browsing}} {
 		auditor := n.path != "/console/upload" && v.may(identity.Auditor)
 		if auditor || v.may(n.roles...) {
 			out = append(out, link{n.path, n.name, strings.HasPrefix(v.r.URL.Path, n.path)})

@@ -36,7 +36,7 @@ type bucketRow struct {
 // period reads ?from= and ?to=: this month up to today where absent.
 func (v *visit) period() adoption.Question {
 	q := v.r.URL.Query()
-	out := adoption.Question{From: q.Get("from"), To: q.Get("to"), Agencies: v.session.Principal.Agencies}
+	out := adoption.Question{From: q.Get("from"), To: q.Get("to"), Cut: q.Get("cut"), Agencies: v.session.Principal.Agencies}
 	now := v.c.Now().In(vietnam)
 	if out.To == "" {
 		out.To = now.Format(time.DateOnly)
@@ -54,7 +54,7 @@ func (c *Console) rate(v *visit) error {
 	if err != nil {
 		return err
 	}
-	d := rateData{Report: report, Ranked: slices.Clone(report.Rows), Reads: v.reads(), Query: "from=" + url.QueryEscape(q.From) + "&to=" + url.QueryEscape(q.To)}
+	d := rateData{Report: report, Ranked: slices.Clone(report.Rows), Reads: v.reads(), Query: "from=" + url.QueryEscape(q.From) + "&to=" + url.QueryEscape(q.To) + "&cut=" + url.QueryEscape(report.Cut)}
 	slices.SortStableFunc(d.Ranked, func(a, b adoption.Row) int { // highest first; those on whom nothing is known last
 		x, y := a.Rates.Transactions, b.Rates.Transactions
 		switch {
@@ -97,7 +97,7 @@ func (c *Console) evidence(v *visit) error {
 		return err
 	}
 	d := evidenceData{List: list, Name: figureWords[list.Figure], Group: b.Group, Bucket: bucketWords[b.Bucket], Reads: v.reads(),
-		Back: "/console/rate?from=" + url.QueryEscape(b.From) + "&to=" + url.QueryEscape(b.To)}
+		Back: "/console/rate?from=" + url.QueryEscape(b.From) + "&to=" + url.QueryEscape(b.To) + "&cut=" + url.QueryEscape(list.Cut)}
 	if d.Name == "" {
 		d.Name = list.Figure
 	}

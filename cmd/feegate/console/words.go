@@ -96,6 +96,7 @@ var notices = map[string]string{"proposed": "Đã ghi đề nghị. Người duy
 	"closed": "Đã khóa sổ ngày này. Một người duyệt khác sẽ ký.", "signed": "Đã ký. Số liệu ngày này không đổi được nữa.", "reopen-asked": "Đã ghi yêu cầu mở lại. Một người ở vai trò kia phải đồng ý.",
 	"reopen-approve": "Đã mở lại ngày này.", "reopen-reject": "Yêu cầu mở lại đã được bỏ.",
 	"layout": "Đã xác nhận cách đọc các cột.", "listed": "Đã lập danh sách. Hãy tải tệp và gửi ngân hàng.", "paid_back": "Đã ghi: ngân hàng đã chuyển.",
+	"catalogue": "Danh mục đã thay đổi.", "target": "Đã ghi đề nghị chỉ tiêu. Một người khác sẽ quyết định.",
 	"returned":      "Đã ghi: ngân hàng trả lại. Khoản này chờ lập danh sách mới.",
 	"report-closed": "Đã chốt báo cáo. Một người khác sẽ duyệt.", "report-same": "Không có gì mới từ lần chốt trước: đây là lần đó.", "report-approved": "Đã duyệt báo cáo."}
 
@@ -134,6 +135,8 @@ var meanings = map[string]meaning{
 	adoption.ProblemReportBusy:        {http.StatusConflict, "Đang có dữ liệu được ghi", "Chưa có gì được chốt. Hãy thử lại sau ít phút."},
 	adoption.ProblemReportState:       {http.StatusConflict, "Đã có người thực hiện trước", "Hãy mở lại danh sách báo cáo để xem."},
 	adoption.ProblemProvinceOnly:      {http.StatusForbidden, "Chỉ dành cho người phụ trách toàn tỉnh", "Báo cáo được chốt và duyệt cho toàn tỉnh. Biểu mẫu của cơ quan bạn có ở trang Báo cáo."},
+	gateway.ProblemProposalState:      {http.StatusConflict, "Trạng thái đề nghị không cho phép", "Đề nghị đã được quyết định, hoặc đã quá ngày bắt đầu có hiệu lực. Hãy mở lại trang."},
+	gateway.ProblemProposalExists:     {http.StatusConflict, "Đã có, hoặc đang có đề nghị như vậy", "Chưa có gì thay đổi. Hãy xem danh sách."},
 	reconciliation.ProblemResolution:  {http.StatusConflict, "Trạng thái sai lệch không cho phép", "Hãy mở lại sai lệch để xem trạng thái hiện tại."},
 }
 
@@ -220,8 +223,16 @@ func (c *Console) words() template.FuncMap {
 		"hundredthsDot": func(h adoption.Hundredths) string { return strings.Replace(hundredths(h), ",", ".", 1) },
 		"dong":          func(n int64) string { return page.Money(vnd.Signed(n)) },
 		"role":          or(roles),
-		"ledgertype":    or(ledgerTypes),
-		"matchreason":   matchReason,
+		"sectionword":   or(sectionWords()), "changeword": or(map[string]string{"added": "thêm", "changed": "sửa", "ended": "hết hiệu lực"}), "modeword": or(modeWords()), "faultword": faultWord,
+		"facts": facts, "proposal": proposal, "parameters": parameters, "targetpercent": targetPercent,
+		"amount": func(a *vnd.Amount) vnd.Amount {
+			if a == nil {
+				return 0
+			}
+			return *a
+		},
+		"ledgertype":  or(ledgerTypes),
+		"matchreason": matchReason,
 		"standing": func(s string) word {
 			if w, ok := standings[s]; ok {
 				return w

@@ -193,7 +193,7 @@ func (m *Maker) head(ctx context.Context, a *Ask) (*Head, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.AsOf, h.Definition, h.Parameters, h.Coverage = report.AsOf, report.Definition, adoption.DefaultParameters(), *report.Total.Rates.Coverage
+	h.AsOf, h.Definition, h.Parameters, h.Coverage = report.AsOf, report.Definition, report.Parameters, *report.Total.Rates.Coverage
 	h.Enough = h.Coverage.Denominator > 0 && h.Coverage.Numerator*100 >= h.Coverage.Denominator*int64(h.Parameters.CoverageGate)
 	if a.AsOf == "" { // all tables speak of one moment
 		a.AsOf = report.AsOf.Format(time.RFC3339Nano)
