@@ -31,6 +31,7 @@ import (
 	"feegate/reconciliation"
 	"feegate/reconciliation/adoption"
 	"feegate/reconciliation/adoption/forms"
+	"feegate/reconciliation/adoption/honesty"
 )
 
 // app is the whole program, wired: the only place where concrete types meet.
@@ -41,6 +42,7 @@ type app struct {
 	people     *identity.Store
 	reconciler *reconciliation.Reconciler
 	reporter   *adoption.Reporter
+	book       *honesty.Book
 	duty       *watch
 	feeding    []func(context.Context) error // the sequencer and the deliverer
 	log        *slog.Logger
@@ -74,9 +76,10 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 	reconciler, reporter := reconciliation.New(db, accounts, g, now), adoption.New(db, now)
 	reporter.TellClosed(g.TellReportClosed)
 	papers := forms.New(reporter, reconciler, accounts, people.Names, now)
+	book := honesty.New(db, reporter, now)
 	duty := &watch{breakers: breakers, accounts: accounts, gateway: g, changes: changes, log: log}
 	handler, err := api.New(api.Deps{Gateway: g, Accounts: accounts, Breakers: breakers, Identity: people, ApplyOverrides: duty.applyOverrides,
-		Reconciler: reconciler, Adoption: reporter, Forms: papers, PageOf: s.pageOf,
+		Reconciler: reconciler, Adoption: reporter, Forms: papers, Honesty: book, PageOf: s.pageOf,
 		Feed: feed.NewReader(db), Endpoints: feed.NewEndpoints(db, keys, now, options), Ready: db.PingContext, Now: now, Log: log, TrustedProxies: trusted})
 	if err != nil {
 		return nil, err
@@ -90,7 +93,7 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 	if err != nil {
 		return nil, err
 	}
-	desk, err := console.New(console.Deps{Gateway: g, Reconciler: reconciler, Adoption: reporter, Forms: papers, Identity: people, Visitors: visitors, Admit: api.Door(),
+	desk, err := console.New(console.Deps{Gateway: g, Reconciler: reconciler, Adoption: reporter, Forms: papers, Honesty: book, Identity: people, Visitors: visitors, Admit: api.Door(),
 		PublicURL: publicURL, Now: now, Log: log})
 	if err != nil {
 		return nil, err
@@ -100,7 +103,7 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 	mux.Handle("GET /{$}", http.RedirectHandler("/console", http.StatusSeeOther)) // who types the bare address is a person
 	pages.Mount(mux)
 	desk.Mount(mux)
-	return &app{handler: mux, gateway: g, accounts: accounts, people: people, reconciler: reconciler, reporter: reporter, duty: duty, log: log,
+	return &app{handler: mux, gateway: g, accounts: accounts, people: people, reconciler: reconciler, reporter: reporter, book: book, duty: duty, log: log,
 		feeding: []func(context.Context) error{feed.NewSequencer(db, log).Run, feed.NewDeliverer(db, keys, now, log, options).Run}}, nil
 }
 
@@ -159,6 +162,7 @@ func (a *app) work(ctx context.Context, every time.Duration) *sync.WaitGroup {
 		{"transfers", 15 * time.Second, 1, a.gateway.FetchTransfers}, {"unmatched", 2 * every, 1, a.reconciler.NameTransfers},
 		{"slips", 2 * every, 1, a.reconciler.MatchSlips}, {"missed", 30 * every, 1, a.reconciler.MarkDue}, {"days", 2 * every, 1, a.reconciler.MatchLeft},
 		{"late", time.Minute, 1, a.reconciler.AdjustLate}, {"reports", 2 * every, 1, a.reporter.Produce},
+		{"payers", 5 * time.Second, 1, a.book.FlagPayers}, {"flags", time.Minute, 1, a.book.CompareFlags},
 		{"overrides", every, 1, func(ctx context.Context, _ int) (int, error) { return 0, a.duty.applyOverrides(ctx) }},
 		{"probes", every, 1, a.duty.probe},
 		{"housekeeping", time.Hour, 1, a.gateway.Housekeep},

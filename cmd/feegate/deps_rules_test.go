@@ -210,7 +210,7 @@ var demoFile = regexp.MustCompile(`^cmd/feegate/demo[a-z0-9_]*\.go$`)
 // rooms is the closed list of folders that hold Go; providers may grow.
 var rooms = []string{"cmd/feegate", "cmd/feegate/api", "cmd/feegate/checkout", "cmd/feegate/console", "cmd/feegate/page", "cmd/simulator",
 	"gateway", "gateway/vnd", "gateway/account", "gateway/catalogue", "gateway/feed", "gateway/identity",
-	"reconciliation", "reconciliation/statement", "reconciliation/document", "reconciliation/adoption", "reconciliation/adoption/forms",
+	"reconciliation", "reconciliation/statement", "reconciliation/document", "reconciliation/adoption", "reconciliation/adoption/honesty", "reconciliation/adoption/forms",
 	"migrations", "migrations/dbtest", "migrations/dbtest/stop", "migrations/localdb"}
 
 // topLevel is the closed list of what stands at the top, dotted names aside.

@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"fmt"
+	"hash/fnv"
 	"net/http"
 	"regexp"
 	"slices"
@@ -126,7 +127,7 @@ func (w *World) book(o TransferOrder, provider string) (Transfer, error) {
 		return Transfer{}, err
 	}
 	if t.PayerAccount == "" {
-		t.PayerAccount, t.PayerBank, t.PayerName = "0011002233445", "970436", "NGUYEN VAN A"
+		t.PayerAccount, t.PayerBank, t.PayerName = payerOf(content), "970436", "NGUYEN VAN A"
 	} else if t.PayerName = "NGUYEN VAN A"; t.PayerBank == "" {
 		t.PayerBank = "970415"
 	}
@@ -322,7 +323,7 @@ func (w *World) enterTransfers(bank Bank, rows []Earlier) ([]Entered, error) {
 			return nil, fmt.Errorf("items[%d]: %w: reference, amount above 0 and paid_at are needed", i, ErrInvalid)
 		}
 		t := Transfer{Number: int64(len(w.bank.transfers)+len(fresh)) + 1, Account: bank.Number(a), Amount: r.Amount, Content: r.Reference, Ours: r.Reference, Reference: r.Transaction,
-			PayerAccount: "0011002233445", PayerBank: "970436", PayerName: "NGUYEN VAN A", At: r.PaidAt.In(Zone()).Truncate(time.Second), Provider: bank.Name(), Terminal: a.Terminal}
+			PayerAccount: payerOf(r.Reference), PayerBank: "970436", PayerName: "NGUYEN VAN A", At: r.PaidAt.In(Zone()).Truncate(time.Second), Provider: bank.Name(), Terminal: a.Terminal}
 		if t.Reference == "" {
 			t.Reference = bankReference(t.At, fmt.Sprint("entered ", t.Account, t.Ours))
 		}
@@ -374,4 +375,11 @@ func (w *World) postTransfer(rw http.ResponseWriter, r *http.Request) error {
 func announced(b Bank) bool {
 	v, ok := b.(interface{ Announced() bool })
 	return ok && v.Announced()
+}
+
+// payerOf is whose account a transfer comes from where nobody says: another for each content, as citizens are.
+func payerOf(content string) string {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(content)) // a hash takes everything
+	return fmt.Sprintf("00%011d", h.Sum64()%100_000_000_000)
 }

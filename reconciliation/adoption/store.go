@@ -16,11 +16,17 @@ import (
 //
 // MATERIALIZED fences what must be computed once: on tables that were never analysed (just loaded) the planner takes every step
 // for a few rows, and would compute the next for each of them.
-const facts = `
+const facts = candidates + judging
+
+// candidates are the dossiers that have anything in the period.
+const candidates = `
 WITH cand AS MATERIALIZED (
 	SELECT o.source_system, o.dossier_code FROM payments p JOIN allocations a ON a.payment_id = p.id JOIN orders o ON o.id = a.order_id
 		WHERE p.status IN ('succeeded', 'reversed') AND p.paid_at >= $2 AND p.paid_at < $3 AND o.mode = 'live'
-	UNION SELECT source_system, dossier_code FROM dossiers WHERE status = 'closed' AND closed_at >= $2 AND closed_at < $3 AND mode = 'live'),
+	UNION SELECT source_system, dossier_code FROM dossiers WHERE status = 'closed' AND closed_at >= $2 AND closed_at < $3 AND mode = 'live')`
+
+// judging takes any candidates (source_system, dossier_code) to facts.
+const judging = `,
 doc AS MATERIALIZED ( -- the dossier as it had been told last
 	SELECT DISTINCT ON (d.source_system, d.dossier_code) d.source_system, d.dossier_code, d.status, d.agency_code, d.procedure_code, d.closed_at, d.amount_due::bigint
 	FROM cand JOIN dossiers d USING (source_system, dossier_code) WHERE d.recorded_at <= $1 AND d.mode = 'live'

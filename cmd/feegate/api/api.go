@@ -25,6 +25,7 @@ import (
 	"feegate/reconciliation"
 	"feegate/reconciliation/adoption"
 	"feegate/reconciliation/adoption/forms"
+	"feegate/reconciliation/adoption/honesty"
 )
 
 // Deps is what the edge needs; every field is required.
@@ -43,6 +44,7 @@ type Deps struct {
 	Endpoints *feed.Endpoints
 	Adoption  *adoption.Reporter
 	Forms     *forms.Maker
+	Honesty   *honesty.Book
 	Ready     func(context.Context) error // whether the database answers
 	Now       func() time.Time
 	// TrustedProxies are the addresses and networks whose X-Forwarded-For is believed; none: the peer's address counts.
@@ -119,6 +121,7 @@ func New(d Deps) (http.Handler, error) {
 	s.mountDays(v1)
 	s.mountCounter(v1)
 	s.mountAdoption(v1)
+	s.mountHonesty(v1)
 	s.mountCloses(v1)
 	s.mountForms(v1)
 	s.mountIOC(v1)

@@ -24,6 +24,7 @@ import (
 	"feegate/reconciliation"
 	"feegate/reconciliation/adoption"
 	"feegate/reconciliation/adoption/forms"
+	"feegate/reconciliation/adoption/honesty"
 )
 
 //go:embed *.html console.css console.js
@@ -35,6 +36,7 @@ type Deps struct {
 	Reconciler *reconciliation.Reconciler
 	Adoption   *adoption.Reporter
 	Forms      *forms.Maker
+	Honesty    *honesty.Book
 	Identity   *identity.Store
 	Visitors   *page.Visitors
 	Admit      func(address string) bool // whether a visitor who is not known may ask now
@@ -138,6 +140,8 @@ func (c *Console) Mount(mux *http.ServeMux) {
 	c.on(mux, "GET /console/rate.csv", reporting, c.rateCSV)
 	c.on(mux, "GET /console/rate/evidence", reporting, c.evidence)
 	c.mountReports(mux)
+	c.on(mux, "GET /console/exceptions", reporting, c.exceptions)
+	c.on(mux, "GET /console/exceptions/{rule}", reporting, c.ruleFound)
 	mux.HandleFunc("/console/", func(w http.ResponseWriter, r *http.Request) {
 		v := &visit{c: c, w: w, r: r}
 		v.refuse(&gateway.Problem{Name: gateway.ProblemNotFound})

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"html/template"
 	"net/http"
 	"net/url"
 	"slices"
@@ -24,8 +25,8 @@ type rateData struct {
 	*adoption.Report
 	Ranked  []adoption.Row
 	Buckets []bucketRow
-	Reads   bool // may open payments
-	Query   string
+	Reads   bool         // may open payments
+	Query   template.URL // escaped already
 }
 
 type bucketRow struct {
@@ -54,7 +55,7 @@ func (c *Console) rate(v *visit) error {
 	if err != nil {
 		return err
 	}
-	d := rateData{Report: report, Ranked: slices.Clone(report.Rows), Reads: v.reads(), Query: "from=" + url.QueryEscape(q.From) + "&to=" + url.QueryEscape(q.To) + "&cut=" + url.QueryEscape(report.Cut)}
+	d := rateData{Report: report, Ranked: slices.Clone(report.Rows), Reads: v.reads(), Query: template.URL("from=" + url.QueryEscape(q.From) + "&to=" + url.QueryEscape(q.To) + "&cut=" + url.QueryEscape(report.Cut))}
 	slices.SortStableFunc(d.Ranked, func(a, b adoption.Row) int { // highest first; those on whom nothing is known last
 		x, y := a.Rates.Transactions, b.Rates.Transactions
 		switch {

@@ -90,6 +90,11 @@ var brands = map[string]string{"vnpay": "VNPAY", "momo": "MoMo", "zalopay": "Zal
 
 var channels = map[string]string{"portal_checkout": "Trang nộp tiền", "officer_proxy": "Cán bộ nộp thay", "treasury_epay": "Cổng DVCQG", "qr_counter_self": "QR tại quầy", "qr_remote": "QR trên trang nộp tiền", "transfer_ref": "Chuyển khoản", "transfer_unref": "Chuyển khoản không mã", "counter": "Tại quầy"}
 
+// officerRoles are who stands behind what an honesty rule found.
+var officerRoles = map[string]string{"payer": "người nộp", "officer": "cán bộ", "counter": "quầy một cửa", "program": "phần mềm gọi", "case_system": "hệ thống xử lý hồ sơ", "provider": "nhà cung cấp",
+	"agency": "đơn vị", "outside": "bên ngoài", "account": "tài khoản", "person": "người chốt báo cáo", "schedule": "lịch tự động", "evidence": "chứng cứ mới", "admin": "quản trị", "approver": "người duyệt",
+	"definition": "định nghĩa", "target": "chỉ tiêu"}
+
 // notices are what a page says after an act, by ?done=.
 var notices = map[string]string{"proposed": "Đã ghi đề nghị. Người duyệt khác sẽ quyết định.", "resolved": "Đã thực hiện.", "approved": "Đã duyệt.", "rejected": "Đã từ chối.",
 	"requested": "Đã đề nghị hoàn tiền. Người duyệt khác sẽ quyết định.", "matched": "Đã đối soát lại ngày này.", "matched_by_person": "Đã ghép.",
@@ -223,6 +228,8 @@ func (c *Console) words() template.FuncMap {
 		"hundredthsDot": func(h adoption.Hundredths) string { return strings.Replace(hundredths(h), ",", ".", 1) },
 		"dong":          func(n int64) string { return page.Money(vnd.Signed(n)) },
 		"role":          or(roles),
+		"officerrole":   or(officerRoles),
+		"number":        func(n *int64) int64 { return *n },
 		"sectionword":   or(sectionWords()), "changeword": or(map[string]string{"added": "thêm", "changed": "sửa", "ended": "hết hiệu lực"}), "modeword": or(modeWords()), "faultword": faultWord,
 		"facts": facts, "proposal": proposal, "parameters": parameters, "targetpercent": targetPercent,
 		"amount": func(a *vnd.Amount) vnd.Amount {

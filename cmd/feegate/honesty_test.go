@@ -1,0 +1,545 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"feegate/gateway/account"
+	"feegate/gateway/identity"
+	"feegate/providers/sim"
+	"feegate/reconciliation/adoption/honesty"
+)
+
+// bare is the street with the people and the case system of the worked example, and none of its payments.
+func bare(t *testing.T) *example {
+	t.Helper()
+	x := &example{street: newStreet(t), payments: map[string]string{}}
+	x.caseSystem()
+	x.reporter = x.person("thống kê", []identity.Role{identity.Reporter})
+	x.finance, x.approver = x.person("kế toán", []identity.Role{identity.Finance}), x.person("kế toán trưởng", []identity.Role{identity.Approver})
+	return x
+}
+
+// caught holds a rule to what it found, by kind and subject or dossier, in any order; each finding says who, what and since when in both languages.
+func (x *example) caught(rule string, want ...string) {
+	x.t.Helper()
+	x.caughtIn(rule, inMarch, want...)
+}
+
+func (x *example) caughtIn(rule, query string, want ...string) {
+	x.t.Helper()
+	got := []string{}
+	for _, f := range x.found(rule, query) {
+		id := f.Subject.ID
+		if f.Dossier != nil {
+			id = *f.Dossier
+		}
+		got = append(got, f.Kind+" "+id)
+		if f.Rule != rule || f.What == "" || f.WhatVI == "" || strings.ContainsAny(f.What+f.WhatVI, "{}") || f.What == f.WhatVI || f.Since.IsZero() || f.Since.After(x.world.Now()) || f.Role == "" {
+			x.t.Errorf("%+v", f)
+		}
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		x.t.Errorf("%s found %q, want %q\n%s", rule, got, want, x.logs)
+	}
+	var all honesty.Annex = read[honesty.Annex](x, x.reporter, "/v1/exceptions/summary?"+query)
+	for _, r := range all.Rules {
+		if r.ID == rule && int(r.Count) != len(want) {
+			x.t.Errorf("%s: the annex counts %d", rule, r.Count)
+		}
+	}
+}
+
+// told tells of a dossier.
+func (x *example) told(n int, status string, more map[string]any) {
+	x.t.Helper()
+	in := map[string]any{"status": status, "procedure_code": "1.001", "agency_code": "H10.12", "received_on": "2026-03-10"}
+	if status == "closed" {
+		in["closed_at"] = x.world.Now().Add(-time.Minute).Format(time.RFC3339)
+	}
+	for k, v := range more {
+		in[k] = v
+	}
+	if r := x.as(caseKey, http.MethodPut, "/v1/dossiers/"+dossierOf(n), "", in); r.status/100 != 2 {
+		x.t.Fatalf("%d %s", r.status, r.body)
+	}
+}
+
+// lines makes an order of several lines, each as given.
+func (x *example) lines(name string, dossier int, lines ...map[string]any) string {
+	x.t.Helper()
+	sum, all := 0, []any{}
+	for _, l := range lines {
+		line := map[string]any{"kind": "phi", "name": "Khoản thu", "quantity": 1, "fee_code": "f"}
+		for k, v := range l {
+			line[k] = v
+		}
+		line["unit_amount"] = line["gross"]
+		if line["net"] == nil {
+			line["net"] = line["gross"]
+		}
+		sum += line["net"].(int)
+		all = append(all, line)
+	}
+	return x.made(x.call(http.MethodPost, "/v1/orders", name, map[string]any{"reference": name, "dossier_code": dossierOf(dossier), "procedure_code": "1.001", "agency_code": "H10.12", "lines": all, "amount": sum}))
+}
+
+// wires pays so many dossiers, from a number on, from one account.
+func (x *example) wires(account string, first, n int, ref func(int) string) {
+	x.t.Helper()
+	for i := first; i < first+n; i++ {
+		_, payload, _, _ := x.shown(i)
+		in := map[string]any{"status": "open", "procedure_code": "1.001", "agency_code": "H10.12", "received_on": "2026-03-10"}
+		if r := ref(i); r != "" {
+			in["applicant_ref"] = r
+		}
+		if r := x.as(caseKey, http.MethodPut, fmt.Sprintf("/v1/dossiers/H10.12-260310-5%03d", i), "", in); r.status != 201 {
+			x.t.Fatalf("%d %s", r.status, r.body)
+		}
+		x.wired(map[string]any{"qr_payload": payload, "payer_account": account})
+	}
+}
+
+func TestG1OneAccountPaysForMany(t *testing.T) {
+	x := bare(t)
+	x.bank()
+	own := func(i int) string { return fmt.Sprint("người ", i) }
+	look := func(want int) {
+		t.Helper()
+		if n, err := x.app.book.FlagPayers(t.Context(), 100); n != want || err != nil {
+			t.Errorf("%d flagged, want %d (%v)", n, want, err)
+		}
+	}
+	x.wires("1111111111", 0, 4, own)                                        // four neighbours
+	x.wires("2222222222", 10, 6, func(int) string { return "nhà họ Trần" }) // a family's six dossiers
+	x.wires("3333333333", 20, 5, func(i int) string { return own(i % 3) })  // five dossiers of three
+	look(0)
+	x.caught("G1")
+	x.wires("4444444444", 30, 5, own)
+	x.wires("5555555555", 40, 5, func(int) string { return "" }) // who leaves the applicant out hides nobody
+	look(2)
+	look(0)
+	found := x.found("G1", inMarch)
+	if len(found) != 2 || found[0].Kind != "many" || found[0].Agency.Code != "H10.12" || *found[0].Amount != 250000 || !strings.Contains(found[0].WhatVI, "5 hồ sơ") {
+		t.Errorf("%+v", found)
+	}
+	for _, f := range found {
+		if strings.Contains(fmt.Sprint(f), "4444") || strings.Contains(fmt.Sprint(f), "5555") {
+			t.Errorf("the account is told: %+v", f)
+		}
+	}
+	if rep := x.report(""); rep.Total.Buckets["proxy"] != 10 || rep.Total.Buckets["online_provisional"]+rep.Total.Buckets["online"] != 15 {
+		t.Errorf("%v", rep.Total.Buckets)
+	}
+	// Over more than the window nobody is flagged.
+	for i := range 5 {
+		x.wires("6666666666", 50+i, 1, own)
+		x.move(10 * 24 * time.Hour)
+	}
+	look(0)
+	// Staff accounts need no flag: they are declared.
+	x.wires("7777777777", 60, 5, own)
+	x.exec(`INSERT INTO staff_accounts (digest, agency_code, recorded_at) SELECT DISTINCT payer_digest, 'H10.12', $1::timestamptz FROM payments WHERE payer_masked LIKE '%7777'`, x.world.Now())
+	look(0)
+	april := "from=2026-03-01&to=" + x.world.Now().Format("2006-01-02")
+	kinds := []string{}
+	for _, f := range x.found("G1", april) {
+		kinds = append(kinds, f.Kind)
+	}
+	if slices.Sort(kinds); fmt.Sprint(kinds) != "[many many staff]" {
+		t.Errorf("%v", kinds)
+	}
+	// A flag that people ended is not set again by what they decided on.
+	x.exec(`UPDATE payer_flags SET ended_at = $1 WHERE digest IN (SELECT payer_digest FROM payments WHERE payer_masked LIKE '%4444')`, x.world.Now())
+	x.exec(`DELETE FROM payer_scans`)
+	look(0)
+}
+
+func TestG2TypedWithoutReceipt(t *testing.T) {
+	x := bare(t)
+	x.counter("a", x.order("A", 1, 50000, "phi", false), 50000, "transfer", "")
+	x.counter("b", x.order("B", 2, 50000, "phi", false), 50000, "cash", "0001") // honest
+	x.counter("c", x.order("C", 3, 50000, "phi", false), 50000, "cash", "")     // a slip of the pen, voided by another
+	x.caught("G2", "typed "+dossierOf(1), "typed "+dossierOf(3))
+	x.ok(x.as(x.approver, http.MethodPost, "/v1/counter-payments/"+x.payments["c"]+"/void", "v", map[string]string{"reason": "quên biên lai"}), 200)
+	x.caught("G2", "typed "+dossierOf(1))
+	if f := x.found("G2", inMarch)[0]; f.Who != "Trần Thị B" || f.Role != "counter" || *f.Payment != x.payments["a"] || *f.Amount != 50000 {
+		t.Errorf("%+v", f)
+	}
+}
+
+// taxAccount opens the account that takes land obligations.
+func (x *example) taxAccount() {
+	x.t.Helper()
+	cred := map[string]string{"partnerCode": "FEEGATEMOMON", "accessKey": "AK2", "secretKey": "SK2"}
+	if err := x.app.accounts.Create(x.t.Context(), account.Account{ID: "acc_nvtc", Provider: "momo", AgencyCode: "H10.12", Kinds: []string{"nvtc"}, BaseURL: x.sim + "/momo", Credentials: cred}); err != nil {
+		x.t.Fatal(err)
+	}
+	x.ok(x.send(http.MethodPut, x.sim+"/control/momo/accounts/FEEGATEMOMON", map[string]any{"credentials": cred, "callback_url": x.api + "/callbacks/momo/acc_nvtc"}, nil), 200)
+}
+
+func TestG3SplitAndTokenParts(t *testing.T) {
+	x := bare(t)
+	token := x.order("A", 1, 300000, "phi", false)
+	x.pay("a", token, "momo", map[string]any{"amount": 1000})
+	x.counter("a2", token, 299000, "cash", "0001")
+	x.pay("b", x.order("B", 2, 300000, "phi", false), "momo", map[string]any{"amount": 100000}) // closed with a part paid
+	x.told(2, "closed", nil)
+	for n, purpose := range []string{"lần 1", "lần 2"} {
+		x.pay(fmt.Sprint("c", n), x.lines(fmt.Sprint("C", n), 3, map[string]any{"gross": 50000, "purpose": purpose}), "momo", nil)
+	}
+	// Honest: an order paid online in two parts, one that is still being paid, two fees of a dossier, two tax notices.
+	parts := x.order("D", 4, 300000, "phi", false)
+	x.pay("d1", parts, "momo", map[string]any{"amount": 100000})
+	x.pay("d2", parts, "momo", nil)
+	x.pay("e", x.order("E", 5, 300000, "phi", false), "momo", map[string]any{"amount": 100000})
+	x.pay("f1", x.lines("F1", 6, map[string]any{"gross": 50000, "fee_code": "g"}), "momo", nil)
+	x.pay("f2", x.lines("F2", 6, map[string]any{"gross": 50000, "fee_code": "h"}), "momo", nil)
+	x.taxAccount()
+	for i := range 2 {
+		notice := fmt.Sprint("TB-", i)
+		x.pay(notice, x.lines(notice, 7, map[string]any{"gross": 90000, "kind": "nvtc", "purpose": notice, "tax_notice": map[string]any{"number": notice}}), "momo", map[string]any{"account_id": "acc_nvtc"})
+	}
+	x.caught("G3", "mixed "+dossierOf(1), "incomplete "+dossierOf(2), "split "+dossierOf(3))
+}
+
+func TestG4ClosedUnpaid(t *testing.T) {
+	x := bare(t)
+	x.feeBearing()
+	x.order("B", 2, 60000, "phi", false)
+	x.order("C", 3, 60000, "phi", true) // exempt, with evidence
+	x.pay("d", x.order("D", 4, 60000, "phi", false), "momo", nil)
+	x.order("F", 6, 60000, "phi", false)
+	x.move(time.Minute * 2)
+	zero := map[string]any{"amount_due": 0}
+	x.told(1, "closed", nil)
+	x.told(2, "closed", nil)
+	x.told(3, "closed", nil)
+	x.told(4, "closed", nil)
+	x.told(5, "closed", zero) // nothing due, says somebody, and no order says why
+	x.told(6, "withdrawn", nil)
+	x.exec(`INSERT INTO procedures (code, name, field_code) VALUES ('1.012', 'Khai sinh', 'HT')`)
+	x.told(7, "closed", map[string]any{"procedure_code": "1.012"}) // charges nothing
+	x.told(8, "open", nil)
+	x.caught("G4", "closed_no_order "+dossierOf(1), "closed_unpaid "+dossierOf(2), "closed_no_order "+dossierOf(5))
+	x.pay("g", x.order("G", 9, 70000, "phi", false), "momo", nil) // paid, and never told of
+	// Paid the day after, it is none any more; as of the day before it was one.
+	was := x.world.Now().Add(time.Minute).Format(time.RFC3339)
+	x.move(24 * time.Hour)
+	x.pay("b", x.one(`SELECT id FROM orders WHERE reference = 'B'`), "momo", nil)
+	x.caught("G4", "closed_no_order "+dossierOf(1), "closed_no_order "+dossierOf(5))
+	x.caughtIn("G4", inMarch+"&as_of="+strings.ReplaceAll(was, "+", "%2B"), "closed_no_order "+dossierOf(1), "closed_unpaid "+dossierOf(2), "closed_no_order "+dossierOf(5))
+	x.at("2026-03-17 08:00")
+	x.caught("G4", "closed_no_order "+dossierOf(1), "closed_no_order "+dossierOf(5), "never_told H10.12")
+	x.told(9, "open", nil)
+	x.caught("G4", "closed_no_order "+dossierOf(1), "closed_no_order "+dossierOf(5))
+}
+
+func TestG5CashThatIsNotThere(t *testing.T) {
+	x := bare(t)
+	for n, receipt := range []string{"0001", "0002", "0005"} {
+		x.counter(receipt, x.order(receipt, n, 50000, "phi", false), 50000, "cash", receipt)
+	}
+	x.caught("G5", "receipt_gap K26/3")
+	// A number that was spoilt and voided is used; so is one on an electronic receipt.
+	spoilt := x.order("S", 7, 50000, "phi", false)
+	x.counter("0003", spoilt, 50000, "cash", "0003")
+	x.ok(x.as(x.approver, http.MethodPost, "/v1/counter-payments/"+x.payments["0003"]+"/void", "v", map[string]string{"reason": "viết nhầm"}), 200)
+	x.caught("G5", "receipt_gap K26/4")
+	x.counter("0004", spoilt, 50000, "cash", "0004")
+	x.caught("G5")
+	// The cash of two receipts goes to the bank, the rest stays in a drawer.
+	x.ok(x.as(caseKey, http.MethodPost, "/v1/deposits", "", map[string]any{"agency_code": "H10.12", "bank_account": "123", "slip_number": "S1", "deposited_at": x.world.Now().Add(-time.Second).Format(time.RFC3339),
+		"amount": 100000, "counter_payments": []string{x.payments["0001"], x.payments["0002"]}}), 201)
+	x.at("2026-03-13 20:00") // three working days, and no more
+	x.caught("G5")
+	x.at("2026-03-16 08:00") // the weekend is none, Friday was the third
+	x.caught("G5", "undeposited "+dossierOf(2), "undeposited "+dossierOf(7))
+	// A dossier closed unpaid brings the coverage below the gate.
+	due := 60000
+	x.dossier(9, "closed", &due)
+	x.caught("G5", "undeposited "+dossierOf(2), "undeposited "+dossierOf(7), "coverage H10.12")
+}
+
+func TestG6RefundThenCash(t *testing.T) {
+	x := bare(t)
+	for n, row := range []string{"a", "b", "c"} {
+		x.pay(row, x.lines(strings.ToUpper(row), n, map[string]any{"gross": 80000}), "momo", nil)
+	}
+	mixed := x.lines("D", 3, map[string]any{"gross": 80000}) // cash first, the rest online, which goes back
+	x.counter("d1", mixed, 30000, "cash", "0009")
+	x.pay("d", mixed, "momo", nil)
+	x.at("2026-03-12 09:00")
+	x.refunded("d", 50000, "partly_refunded")
+	x.refunded("a", 80000, "refunded")
+	x.refunded("b", 80000, "refunded") // refused before work: nothing is taken again
+	x.refunded("c", 80000, "refunded")
+	x.move(time.Hour)
+	x.counter("a2", x.lines("A2", 0, map[string]any{"gross": 80000}), 80000, "cash", "0001")
+	x.pay("c2", x.lines("C2", 2, map[string]any{"gross": 80000}), "vnpay", nil) // paid online again
+	x.counter("b2", x.lines("B2", 1, map[string]any{"gross": 20000, "fee_code": "ban-sao"}), 20000, "cash", "0002")
+	x.caught("G6", "refund_then_cash "+dossierOf(0))
+	if f := x.found("G6", inMarch)[0]; f.Who != "Trần Thị B" || *f.Amount != 80000 {
+		t.Errorf("%+v", f)
+	}
+}
+
+func TestG7Exemptions(t *testing.T) {
+	x := bare(t)
+	exempt := func(name string, dossier int, evidence string) string {
+		return x.lines(name, dossier, map[string]any{"gross": 40000, "net": 0, "adjustments": []any{map[string]any{"type": "exempt", "amount": 40000, "legal_basis": "Luật 97/2015, điều 10", "evidence": evidence}}})
+	}
+	for i := range 4 { // a poor household's book, four of the family
+		exempt(fmt.Sprint("H", i), i, "sổ hộ nghèo 12")
+	}
+	for i := range 6 { // one applicant's six dossiers
+		x.told(20+i, "open", map[string]any{"applicant_ref": "một người"})
+		exempt(fmt.Sprint("P", i), 20+i, "thẻ thương binh 7")
+	}
+	x.caught("G7")
+	for i := range 5 {
+		exempt(fmt.Sprint("R", i), 40+i, "Sổ hộ nghèo 99")
+	}
+	found := x.found("G7", inMarch)
+	if len(found) != 1 || found[0].Kind != "repeated" || *found[0].Amount != 200000 || !strings.Contains(found[0].WhatVI, "5 hồ sơ") || strings.Contains(fmt.Sprint(found[0]), "99") {
+		t.Errorf("%+v", found)
+	}
+	// Without evidence the door refuses; what came by another is found.
+	bad := x.call(http.MethodPost, "/v1/orders", "bad", map[string]any{"reference": "bad", "dossier_code": dossierOf(60), "procedure_code": "1.001", "agency_code": "H10.12", "amount": 0, "lines": []any{map[string]any{"fee_code": "f", "kind": "phi",
+		"name": "x", "quantity": 1, "unit_amount": 40000, "gross": 40000, "net": 0, "adjustments": []any{map[string]any{"type": "exempt", "amount": 40000, "legal_basis": "Luật", "evidence": ""}}}}})
+	x.problem(bad, 422, "invalid")
+	order := exempt("N", 61, "xx")
+	x.exec(`UPDATE order_lines SET adjustments = jsonb_set(adjustments, '{0,evidence}', '""') WHERE order_id = $1`, order)
+	x.caught("G7", "repeated "+found[0].Subject.ID, "no_evidence "+dossierOf(61))
+
+	// An agency whose exemptions are out of line with the province's.
+	x.exec(`INSERT INTO agencies (code, name) VALUES ('H10.13', 'UBND xã khác')`)
+	for i := range 16 {
+		x.made(x.call(http.MethodPost, "/v1/orders", fmt.Sprint("Z", i), map[string]any{"reference": fmt.Sprint("Z", i), "dossier_code": dossierOf(100 + i), "procedure_code": "1.001", "agency_code": "H10.13", "amount": 40000,
+			"lines": []any{map[string]any{"fee_code": "f", "kind": "phi", "name": "x", "quantity": 1, "unit_amount": 40000, "gross": 40000, "net": 40000}}}))
+	}
+	x.caught("G7", "repeated "+found[0].Subject.ID, "no_evidence "+dossierOf(61), "share H10.12")
+
+	e := read[honesty.Exemptions](x, x.reporter, "/v1/reports/exemptions?"+inMarch)
+	if len(e.Rows) != 1 || e.Rows[0].Count != 16 || e.Rows[0].Forgone != 640000 || e.Rows[0].Evidence.Numerator != 15 || e.Units[0].Share.Numerator != 16 {
+		t.Errorf("%+v", e)
+	}
+	draw := func(seed string) string {
+		return string(x.as(x.finance, http.MethodGet, "/v1/exceptions/sample?"+inMarch+"&limit=3&seed="+seed, "", nil).body)
+	}
+	if one := draw("a"); one != draw("a") || one == draw("b") || strings.Count(one, `"order"`) != 3 {
+		t.Errorf("%s", one)
+	}
+}
+
+func TestG8TestMoneyAndTinyParts(t *testing.T) {
+	x := bare(t)
+	tiny := x.order("A", 1, 300000, "phi", false)
+	x.pay("a", tiny, "momo", map[string]any{"amount": 1000})
+	x.counter("a2", tiny, 299000, "cash", "0001")
+	x.pay("b", x.order("B", 2, 300000, "phi", false), "momo", map[string]any{"amount": 2000})
+	whole := x.order("C", 3, 300000, "phi", false) // in two parts, both online
+	x.pay("c1", whole, "momo", map[string]any{"amount": 10000})
+	x.pay("c2", whole, "momo", nil)
+	x.pay("d", x.order("D", 4, 2000, "phi", false), "momo", nil) // a small fee
+	x.caught("G8", "tiny "+dossierOf(1), "tiny "+dossierOf(2))
+	x.exec(`UPDATE payments SET mode = 'test' WHERE id = $1`, x.payments["d"])
+	x.caught("G8", "tiny "+dossierOf(1), "tiny "+dossierOf(2), "test H10.12")
+}
+
+func TestG9SuccessThatNeverSettles(t *testing.T) {
+	x := bare(t)
+	x.pay("a", x.order("A", 1, 80000, "phi", false), "vnpay", nil)
+	x.pay("b", x.order("B", 2, 80000, "phi", false), "momo", nil)
+	x.at("2026-03-11 09:00")
+	x.settle("acc_momo", "momo", "FEEGATEMOMO", "2026-03-10")
+	x.at("2026-03-13 20:00")
+	x.caught("G9")
+	x.at("2026-03-16 08:00")
+	x.caught("G9", "provisional "+dossierOf(1), "no_payout acc_momo/2026-03-10")
+	x.settle("acc_vnpay", "vnpay", "FEEGATE1", "2026-03-10")
+	x.caught("G9", "no_payout acc_momo/2026-03-10", "no_payout acc_vnpay/2026-03-10")
+	x.caughtIn("G9", inMarch+"&as_of=2026-03-13")
+}
+
+func TestG10OpenedAgain(t *testing.T) {
+	s, mai, lan, an := evening(t, sim.Changes{})
+	x := &example{street: s, reporter: s.person("thống kê", []identity.Role{identity.Reporter}), finance: mai, approver: lan, payments: map[string]string{}}
+	s.readyToClose(mai)
+	s.ok(s.as(mai, http.MethodPost, dayPath+"/close", "", nil), 200)
+	s.ok(s.as(lan, http.MethodPost, dayPath+"/sign", "", nil), 200)
+	x.caught("G10")
+	s.ok(s.as(an, http.MethodPost, dayPath+"/reopen", "", map[string]string{"reason": "tệp sửa"}), 200)
+	x.caught("G10") // asked for is not opened
+	s.ok(s.as(lan, http.MethodPost, dayPath+"/reopen/approve", "", nil), 200)
+	x.caught("G10", "day acc_momo/2026-03-10/1")
+	if f := x.found("G10", inMarch)[0]; !strings.Contains(f.WhatVI, "tệp sửa") || f.Role != "admin" || f.Who == "" {
+		t.Errorf("%+v", f)
+	}
+	// A report closed once is no finding; closed again after something was learnt it is, with who and why.
+	x.at("2026-04-02 09:00")
+	april := "from=2026-04-01&to=2026-04-30"
+	again := func(status int) {
+		t.Helper()
+		s.ok(s.as(x.reporter, http.MethodPost, "/v1/reports/adoption/closes", "", map[string]string{"from": "2026-03-01", "to": "2026-03-31", "reason": "bổ sung chứng cứ"}), status)
+	}
+	again(201)
+	again(200) // nothing was learnt
+	x.caughtIn("G10", april)
+	x.pay("late", x.order("L", 9, 50000, "phi", false), "momo", nil)
+	x.exec(`UPDATE payments SET paid_at = '2026-03-30T10:00:00+07:00' WHERE id = $1`, x.payments["late"])
+	again(201)
+	if f := x.found("G10", april); len(f) != 1 || f[0].Kind != "revision" || f[0].Role != "person" || !strings.Contains(f[0].WhatVI, "bản số 2") || !strings.Contains(f[0].WhatVI, "bổ sung chứng cứ") {
+		t.Errorf("%+v", f)
+	}
+}
+
+func TestG11ForgedAndReplayed(t *testing.T) {
+	x := bare(t)
+	order := x.order("A", 1, 50000, "phi", false)
+	p := x.call(http.MethodPost, "/v1/orders/"+order+"/payments", "p", map[string]string{"provider": "momo"}).get(t)
+	reference, _ := p["provider_reference"].(string)
+	x.decide("momo", reference, map[string]any{"outcome": "leave_pending", "callback": map[string]any{"send": false}})
+	x.caught("G11")
+	x.decide("momo", reference, map[string]any{"outcome": "succeed", "callback": map[string]any{"forge": true}})
+	x.caught("G11", "forged acc_momo/2026-03-10")
+	x.decide("momo", reference, map[string]any{"outcome": "succeed", "callback": map[string]any{"copies": 3}}) // a provider repeats itself
+	x.caught("G11", "forged acc_momo/2026-03-10")
+	if got := x.orderStatus(order); got != "paid" {
+		t.Fatal(got)
+	}
+	moves := x.count(`SELECT count(*) FROM moves`)
+	// The same bytes a week later are a replay, and change nothing.
+	x.move(7 * 24 * time.Hour)
+	x.decide("momo", reference, map[string]any{"outcome": "succeed"})
+	x.caught("G11", "forged acc_momo/2026-03-10", "replayed acc_momo/2026-03-17")
+	if n := x.count(`SELECT count(*) FROM moves`); n != moves {
+		t.Errorf("%d moves, then %d", moves, n)
+	}
+}
+
+func TestG12Backdated(t *testing.T) {
+	x := bare(t)
+	lost := x.call(http.MethodPost, "/v1/orders/"+x.order("B", 2, 50000, "phi", false)+"/payments", "p", map[string]string{"provider": "momo"}).get(t)
+	reference, _ := lost["provider_reference"].(string)
+	x.decide("momo", reference, map[string]any{"outcome": "succeed", "callback": map[string]any{"send": false}})
+	x.move(5 * time.Hour)
+	x.pay("c", x.order("C", 3, 50000, "phi", false), "momo", nil)
+	x.at("2026-03-13 09:00")
+	x.settle("acc_momo", "momo", "FEEGATEMOMO", "2026-03-10") // the file alone knew of B, days later: its own line says when
+	if n := x.count(`SELECT count(*) FROM payments WHERE status = 'succeeded' AND recorded_at > paid_at + interval '24 hours'`); n != 1 {
+		t.Fatalf("%d late", n)
+	}
+	x.caught("G12")
+	order := x.order("A", 1, 50000, "phi", false)
+	x.ok(x.as(caseKey, http.MethodPost, "/v1/orders/"+order+"/counter-payments", "c", counterMoney(50000, "cash", "0001", x.world.Now().AddDate(0, 0, -2))), 201)
+	x.ok(x.as(caseKey, http.MethodPost, "/v1/orders/"+x.order("D", 4, 50000, "phi", false)+"/counter-payments", "d", counterMoney(50000, "cash", "0002", x.world.Now().Add(-20*time.Hour))), 201)
+	x.caught("G12", "skew "+dossierOf(1))
+}
+
+func TestG13TheRulesOfTheGame(t *testing.T) {
+	x := bare(t)
+	x.caught("G13")
+	x.exec(`INSERT INTO targets (percent, valid_from, source) VALUES (30, '2022-12-31', 'Chỉ thị'), (55.5, '2026-03-05', 'Quyết định mới')`)
+	x.caught("G13", "target 55.50/2026-03-05")
+	x.caughtIn("G13", "from=2026-03-06&to=2026-03-31")
+}
+
+func TestG15EnabledWithoutAWorkingChannel(t *testing.T) {
+	x := bare(t)
+	x.feeBearing()
+	x.exec(`INSERT INTO procedures (code, name, field_code) VALUES ('1.012', 'Khai sinh', 'HT'), ('1.013', 'Đất đai', 'HT')`)
+	x.exec(`INSERT INTO fee_schedules (fee_code, procedure_code, name, kind, unit_amount) VALUES ('1.012-phi', '1.012', 'Phí', 'phi', 0), ('1.013-nvtc', '1.013', 'Thuế', 'nvtc', NULL)`)
+	x.exec(`INSERT INTO procedure_agencies (procedure_code, agency_code) VALUES ('1.013', 'H10.12')`)
+	enabled := func(query string) honesty.Enabled {
+		t.Helper()
+		return read[honesty.Enabled](x, x.reporter, "/v1/reports/enabled"+query)
+	}
+	// Accounts that nobody's beneficiary stands behind are no channel, whatever they say of themselves.
+	e := enabled("")
+	if e.Rates.Enabled.Numerator != 0 || e.Rates.Enabled.Denominator != 2 || e.Items[0].Code != "1.001" || e.Items[0].Reasons[0].Why != "no_beneficiary" || e.Items[1].Reasons[0].Why != "no_account" || e.Target.Status != "not_met" {
+		t.Errorf("%+v", e)
+	}
+	x.caught("G15", "no_beneficiary acc_momo", "no_beneficiary acc_vnpay")
+	cred := map[string]string{"partnerCode": "FEEGATEMOMOX", "accessKey": "AKX", "secretKey": "SKX"}
+	if err := x.app.accounts.Create(t.Context(), account.Account{ID: "acc_good", Provider: "momo", AgencyCode: "H10.12", Kinds: []string{"phi", "le_phi"}, BaseURL: x.sim + "/momo", Credentials: cred,
+		BeneficiaryBank: "970436", BeneficiaryAccount: "0451000000001", BeneficiaryName: "UBND XA"}); err != nil {
+		t.Fatal(err)
+	}
+	x.ok(x.send(http.MethodPut, x.sim+"/control/momo/accounts/FEEGATEMOMOX", map[string]any{"credentials": cred, "callback_url": x.api + "/callbacks/momo/acc_good"}, nil), 200)
+	if e = enabled(""); e.Items[0].Reasons[0].Why != "no_checkout" || e.Items[0].BecauseVI == "" || e.Items[0].Because == e.Items[0].BecauseVI {
+		t.Errorf("%+v", e)
+	}
+	x.caught("G15", "no_beneficiary acc_momo", "no_beneficiary acc_vnpay", "no_checkout acc_good")
+	// A pay address that we make ourselves proves nothing; the provider's word does.
+	x.ok(x.as(x.person("vận hành", []identity.Role{identity.Operator}), http.MethodPost, "/v1/accounts/acc_good/check", "", nil), 200)
+	if e = enabled(""); e.Rates.Enabled.Numerator != 1 || !e.Items[0].Enabled || e.Items[0].Live || e.Rates.Live.Numerator != 0 || len(e.Items[0].Reasons) != 0 {
+		t.Errorf("%+v", e)
+	}
+	x.caught("G15", "no_beneficiary acc_momo", "no_beneficiary acc_vnpay")
+	x.pay("a", x.order("A", 1, 50000, "phi", false), "momo", map[string]any{"account_id": "acc_good"})
+	x.at("2026-03-11 09:00")
+	x.settle("acc_good", "momo", "FEEGATEMOMOX", "2026-03-10")
+	if e = enabled("?on=2026-03-11"); e.Rates.Live.Numerator != 1 || e.Rates.Live.Denominator != 2 || *e.Rates.Enabled.Percent != "50.00" || e.Items[0].Payments != 1 {
+		t.Errorf("%+v", e)
+	}
+	rows := x.tableOf(x.reporter, "/v1/reports/enabled", 1)
+	if len(rows) != 2 || rows[1]["because_vi"] == "" {
+		t.Errorf("%v", rows)
+	}
+	// Thirty days without a word, and it is none again; on the day it was.
+	x.at("2026-04-20 09:00")
+	if e, was := enabled(""), enabled("?on=2026-03-11"); e.Rates.Enabled.Numerator != 0 || was.Rates.Enabled.Numerator != 1 {
+		t.Errorf("%+v\n%+v", e, was)
+	}
+	x.problem(x.as(x.reporter, http.MethodGet, "/v1/reports/enabled?on=2027-01-01", "", nil), 422, "invalid")
+}
+
+func TestThePageOfExceptions(t *testing.T) {
+	x := bare(t)
+	x.counter("a", x.order("A", 1, 50000, "phi", false), 50000, "transfer", "")
+	for _, role := range []identity.Role{identity.Reporter, identity.Finance} {
+		o := x.officer("người "+string(role), []identity.Role{role})
+		page := string(o.get("/console/exceptions?" + inMarch).body)
+		for _, want := range append([]string{`href="/console/exceptions/G2?from=2026-03-01&amp;to=2026-03-31">1</a>`, "Theo đơn vị và vai trò", "quầy một cửa", "50.000"}, honesty.Names()...) {
+			if !strings.Contains(page, want) {
+				t.Errorf("no %s in\n%s", want, page)
+			}
+		}
+		for _, r := range honesty.Rules() {
+			if page := string(o.get("/console/exceptions/" + r.ID + "?" + inMarch).body); !strings.Contains(page, r.TitleVI) || !strings.Contains(page, "Từ khi") == (r.ID == "G2" || r.ID == "G15") {
+				t.Errorf("%s: %s", r.ID, page)
+			}
+		}
+		page = string(o.get("/console/exceptions/G2?" + inMarch).body)
+		if links := strings.Contains(page, `href="/console/payments/`+x.payments["a"]); links != (role == identity.Finance) || !strings.Contains(page, "Trần Thị B") {
+			t.Errorf("%s: %s", role, page)
+		}
+		if r := o.get("/console/exceptions/G16"); r.status != http.StatusNotFound {
+			t.Errorf("G16: %d", r.status)
+		}
+		if page := string(o.get("/console/rate?" + inMarch).body); !strings.Contains(page, `href="/console/exceptions?from=2026-03-01&amp;to=2026-03-31"`) {
+			t.Error("the rate's page does not lead to the exceptions")
+		}
+	}
+	far := x.officer("xa", []identity.Role{identity.Reporter}, "H10.99")
+	if page := string(far.get("/console/exceptions/G2?" + inMarch).body); strings.Contains(page, x.payments["a"]) {
+		t.Error("another agency's findings are shown")
+	}
+	rows := x.tableOf(x.reporter, "/v1/exceptions?rule=G2&"+inMarch, 1)
+	if len(rows) != 1 || rows[0]["who"] != "Trần Thị B" || rows[0]["agency.code"] != "H10.12" {
+		t.Errorf("%v", rows)
+	}
+	for query, field := range map[string]string{"rule=G16": "rule", "after=x": "after", "as_of=x": "as_of", "limit=0": "limit"} {
+		v := x.problem(x.as(x.reporter, http.MethodGet, "/v1/exceptions?"+inMarch+"&"+query, "", nil), 422, "invalid")
+		if !strings.Contains(fmt.Sprint(v["errors"]), field) {
+			t.Errorf("%s: %v", query, v["errors"])
+		}
+	}
+}
