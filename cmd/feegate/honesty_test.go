@@ -137,6 +137,11 @@ func TestG1OneAccountPaysForMany(t *testing.T) {
 	if rep := x.report(""); rep.Total.Buckets["proxy"] != 10 || rep.Total.Buckets["online_provisional"]+rep.Total.Buckets["online"] != 15 {
 		t.Errorf("%v", rep.Total.Buckets)
 	}
+	// A declared notary pays for many by a decision of two people; another person than who proposed it decides.
+	notary := x.ok(x.as(x.person("quản trị", []identity.Role{identity.Admin}), http.MethodPost, "/v1/payer-allowances", "", map[string]string{"kind": "bank", "bank": "970415", "number": "8888888888", "decision": "QĐ 12/2026, Văn phòng công chứng A"}), 201)
+	x.ok(x.as(x.approver, http.MethodPost, "/v1/payer-allowances/"+text(notary["id"])+"/approve", "", map[string]string{}), 200)
+	x.wires("8888888888", 70, 6, own)
+	look(0)
 	// Over more than the window nobody is flagged.
 	for i := range 5 {
 		x.wires("6666666666", 50+i, 1, own)
@@ -524,7 +529,7 @@ func TestThePageOfExceptions(t *testing.T) {
 		if r := o.get("/console/exceptions/G16"); r.status != http.StatusNotFound {
 			t.Errorf("G16: %d", r.status)
 		}
-		if page := string(o.get("/console/rate?" + inMarch).body); !strings.Contains(page, `href="/console/exceptions?from=2026-03-01&amp;to=2026-03-31"`) {
+		if page := string(o.get("/console/rate?" + inMarch).body); !strings.Contains(page, `href="/console/exceptions?from=2026-03-01&amp;to=2026-03-31`) {
 			t.Error("the rate's page does not lead to the exceptions")
 		}
 	}
@@ -541,5 +546,13 @@ func TestThePageOfExceptions(t *testing.T) {
 		if !strings.Contains(fmt.Sprint(v["errors"]), field) {
 			t.Errorf("%s: %v", query, v["errors"])
 		}
+	}
+}
+
+// A link to a table of what is shown asks what is shown.
+func TestTheTableOfAFilteredListAsksTheSame(t *testing.T) {
+	_, mai, _, _ := morning(t)
+	if page := string(mai.get("/console/discrepancies?kind=missing_at_gateway&status=").body); !strings.Contains(page, `href="/console/discrepancies.csv?kind=missing_at_gateway&amp;status="`) {
+		t.Error(page)
 	}
 }

@@ -228,6 +228,7 @@ func (c *Console) words() template.FuncMap {
 		"hundredthsDot": func(h adoption.Hundredths) string { return strings.Replace(hundredths(h), ",", ".", 1) },
 		"dong":          func(n int64) string { return page.Money(vnd.Signed(n)) },
 		"role":          or(roles),
+		"rawquery":      func(q string) template.URL { return template.URL(q) }, // a query as it stands in an address
 		"officerrole":   or(officerRoles),
 		"number":        func(n *int64) int64 { return *n },
 		"sectionword":   or(sectionWords()), "changeword": or(map[string]string{"added": "thêm", "changed": "sửa", "ended": "hết hiệu lực"}), "modeword": or(modeWords()), "faultword": faultWord,
