@@ -75,8 +75,8 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 	}
 	reconciler, reporter := reconciliation.New(db, accounts, g, now), adoption.New(db, now)
 	reporter.TellClosed(g.TellReportClosed)
-	papers := forms.New(reporter, reconciler, accounts, people.Names, now)
 	book := honesty.New(db, reporter, now)
+	papers := forms.New(reporter, reconciler, accounts, book, people.Names, now)
 	duty := &watch{breakers: breakers, accounts: accounts, gateway: g, changes: changes, log: log}
 	handler, err := api.New(api.Deps{Gateway: g, Accounts: accounts, Breakers: breakers, Identity: people, ApplyOverrides: duty.applyOverrides,
 		Reconciler: reconciler, Adoption: reporter, Forms: papers, Honesty: book, PageOf: s.pageOf,

@@ -67,6 +67,24 @@ func TestFormsSayWhatTheReportSays(t *testing.T) {
 	if len(refunds.Rows) != 1 || refunds.Rows[0]["status"] != "Đã hoàn" || refunds.Total["amount"] != 380000.0 {
 		t.Errorf("BM-05: %v", refunds.Rows)
 	}
+	enabled := x.form("BM-02", "").Tables
+	if len(enabled) != 2 || len(enabled[1].Rows) != 0 { // the example's procedure has no schedule: it charges nothing by itself
+		t.Errorf("BM-02: %v", enabled)
+	}
+	if free := x.form("BM-06", "").Tables; free[0].Total["count"] != 1.0 || free[0].Total["forgone"] != 40000.0 || free[0].Rows[0]["type"] != "Miễn" {
+		t.Errorf("BM-06: %v", free)
+	}
+	found := map[string]float64{}
+	for _, row := range x.form("BM-07", "").Tables[0].Rows {
+		found[row["rule"].(string)] = row["count"].(float64)
+	}
+	if len(found) != 15 || found["G1"] != 1 || found["G2"] != 1 || found["G4"] == 0 { // T6 by an officer, T11 typed in, D13 closed unpaid
+		t.Errorf("BM-07: %v", found)
+	}
+	national := x.form("BM-08", "").Tables
+	if i := national[0].Rows[2]; i["id"] != "3.6" || i["numerator"] != 4.0+1.0 { // with T12's dossier
+		t.Errorf("BM-08: %v", national[0].Rows)
+	}
 	both := x.form("BM-09", "").Tables
 	if both[0].Total["due"] != 11.0 || both[0].Total["confirmed"] != 5.0 || both[1].Total["sum"] != 2340000.0 {
 		t.Errorf("BM-09: %v %v", both[0].Total, both[1].Total)

@@ -16,6 +16,7 @@ import (
 	"feegate/gateway/identity"
 	"feegate/reconciliation/adoption"
 	"feegate/reconciliation/adoption/forms"
+	"feegate/reconciliation/adoption/honesty"
 )
 
 // reportCommands are the online payment rate by the command line.
@@ -48,7 +49,7 @@ func (f *accountFlags) openReports(ctx context.Context) (*reportDesk, error) {
 	reporter := adoption.New(d.db, time.Now)
 	g := gateway.New(d.db, d.accounts, d.keys, strings.TrimSuffix(f.PublicURL, "/"), time.Now)
 	reporter.TellClosed(g.TellReportClosed)
-	return &reportDesk{d, reporter, forms.New(reporter, d.reconciler, d.accounts, d.people.Names, time.Now)}, nil
+	return &reportDesk{d, reporter, forms.New(reporter, d.reconciler, d.accounts, honesty.New(d.db, reporter, time.Now), d.people.Names, time.Now)}, nil
 }
 
 type adoptionCommand struct {

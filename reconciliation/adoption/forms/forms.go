@@ -16,6 +16,7 @@ import (
 	"feegate/gateway/account"
 	"feegate/reconciliation"
 	"feegate/reconciliation/adoption"
+	"feegate/reconciliation/adoption/honesty"
 )
 
 // Kind is what stands in a column.
@@ -92,6 +93,7 @@ type Maker struct {
 	reporter   *adoption.Reporter
 	reconciler *reconciliation.Reconciler
 	accounts   *account.Store
+	book       *honesty.Book
 	names      func(ctx context.Context, ids []string) (map[string]string, error)
 	now        func() time.Time
 	makers     []maker
@@ -103,12 +105,16 @@ type maker struct {
 }
 
 // New makes a maker; names gives people's names by their ids.
-func New(reporter *adoption.Reporter, reconciler *reconciliation.Reconciler, accounts *account.Store, names func(context.Context, []string) (map[string]string, error), now func() time.Time) *Maker {
-	return &Maker{reporter: reporter, reconciler: reconciler, accounts: accounts, names: names, now: now, makers: []maker{
+func New(reporter *adoption.Reporter, reconciler *reconciliation.Reconciler, accounts *account.Store, book *honesty.Book, names func(context.Context, []string) (map[string]string, error), now func() time.Time) *Maker {
+	return &Maker{reporter: reporter, reconciler: reconciler, accounts: accounts, book: book, names: names, now: now, makers: []maker{
 		{"BM-01", "TỶ LỆ THANH TOÁN TRỰC TUYẾN", (*Maker).bm01},
+		{"BM-02", "THỦ TỤC TRIỂN KHAI THANH TOÁN TRỰC TUYẾN", (*Maker).bm02},
 		{"BM-03", "SỐ TIỀN THU PHÍ, LỆ PHÍ, NGHĨA VỤ TÀI CHÍNH", (*Maker).bm03},
 		{"BM-04", "ĐỐI SOÁT VỚI NHÀ CUNG CẤP VÀ NGÂN HÀNG", (*Maker).bm04},
 		{"BM-05", "HOÀN TIỀN VÀ TRA SOÁT", (*Maker).bm05},
+		{"BM-06", "MIỄN, GIẢM PHÍ, LỆ PHÍ", (*Maker).bm06},
+		{"BM-07", "NGOẠI LỆ THEO QUY TẮC TRUNG THỰC G1–G15", (*Maker).bm07},
+		{"BM-08", "CHÊNH LỆCH VỚI CỔNG DỊCH VỤ CÔNG QUỐC GIA", (*Maker).bm08},
 		{"BM-09", "BIỂU TƯƠNG THÍCH QUYẾT ĐỊNH 766", (*Maker).bm09},
 	}}
 }

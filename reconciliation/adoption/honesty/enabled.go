@@ -50,7 +50,7 @@ type Missing struct {
 var whyWords = map[string]said{
 	"no_agency":      {"no agency offers it", "chưa có đơn vị nào thực hiện"},
 	"no_account":     {"no account in force takes this kind", "chưa có tài khoản nhận loại khoản thu này"},
-	"no_beneficiary": {"no account of this kind has an approved beneficiary", "tài khoản chưa có người thụ hưwhereng được duyệt"},
+	"no_beneficiary": {"no account of this kind has an approved beneficiary", "tài khoản chưa có người thụ hưởng được duyệt"},
 	"no_checkout":    {"no checkout passed lately", "gần đây không có lần thanh toán nào được nhà cung cấp nhận"},
 }
 
