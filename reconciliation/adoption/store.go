@@ -11,16 +11,24 @@ import (
 )
 
 // facts is the definition OPR-1 as rows: $1 as_of, $2 and $3 the period [from, to), $4 the agencies that the asker is limited
-// to (none: all). It begins with the dossiers that have anything in the period and takes in all their orders and payments, also
-// those outside it: a dossier is judged by all its units and belongs to the period of its last.
+// to (none: all). It begins with the dossiers that have anything in the period.
+const facts = `
+WITH ` + inPeriod + judged
+
+// inPeriod is the dossiers that have anything in the period.
+const inPeriod = `cand AS MATERIALIZED (
+	SELECT o.source_system, o.dossier_code FROM payments p JOIN allocations a ON a.payment_id = p.id JOIN orders o ON o.id = a.order_id
+		WHERE p.status IN ('succeeded', 'reversed') AND p.paid_at >= $2 AND p.paid_at < $3 AND o.mode = 'live'
+	UNION SELECT source_system, dossier_code FROM dossiers WHERE status = 'closed' AND closed_at >= $2 AND closed_at < $3 AND mode = 'live'
+	UNION SELECT source_system, dossier_code FROM orders WHERE amount = 0 AND created_at >= $2 AND created_at < $3 AND mode = 'live')`
+
+// judged are the facts of the dossiers in cand, whoever chose them: the report from the raw rows, the folder that keeps the aggregates,
+// the report that puts those right, and the list behind a figure all have their facts from this text. It takes in all orders and payments
+// of a dossier, also those outside the period: a dossier is judged by all its units and belongs to the period of its last.
 //
 // MATERIALIZED fences what must be computed once: on tables that were never analysed (just loaded) the planner takes every step
 // for a few rows, and would compute the next for each of them.
-const facts = `
-WITH cand AS MATERIALIZED (
-	SELECT o.source_system, o.dossier_code FROM payments p JOIN allocations a ON a.payment_id = p.id JOIN orders o ON o.id = a.order_id
-		WHERE p.status IN ('succeeded', 'reversed') AND p.paid_at >= $2 AND p.paid_at < $3 AND o.mode = 'live'
-	UNION SELECT source_system, dossier_code FROM dossiers WHERE status = 'closed' AND closed_at >= $2 AND closed_at < $3 AND mode = 'live'),
+const judged = `,
 doc AS MATERIALIZED ( -- the dossier as it had been told last
 	SELECT DISTINCT ON (d.source_system, d.dossier_code) d.source_system, d.dossier_code, d.status, d.agency_code, d.procedure_code, d.closed_at, d.amount_due::bigint
 	FROM cand JOIN dossiers d USING (source_system, dossier_code) WHERE d.recorded_at <= $1 AND d.mode = 'live'
@@ -113,8 +121,7 @@ every AS (
 		JOIN orders o ON o.id = g.order_id
 	UNION ALL SELECT 'exempt', o.id, o.source_system, o.dossier_code, o.agency_code, o.procedure_code, o.created_at, NULL, NULL, NULL, 0, 0, 0, 0, false, false, false,
 		false, 0, false, false, false, false
-		FROM orders o WHERE o.amount = 0 AND o.mode = 'live' AND o.created_at <= $1 AND o.created_at >= $2 AND o.created_at < $3
-		AND EXISTS (SELECT FROM order_lines l WHERE l.order_id = o.id AND l.gross > 0)),
+		FROM ord o WHERE o.amount = 0 AND EXISTS (SELECT FROM order_lines l WHERE l.order_id = o.id AND l.gross > 0)),
 facts AS (SELECT * FROM every WHERE at >= $2 AND at < $3 AND (cardinality($4::text[]) = 0 OR agency_code = ANY ($4)))`
 
 // groups gives each grouping its code on a row of facts (alias f) and its name (of the code c).
@@ -137,7 +144,7 @@ func (f figure) condition() string { return fmt.Sprintf("subject = '%s' AND %s",
 
 // reading begins a transaction for one large question: more memory for its sorts, and no compiling of a plan that runs once.
 func (r *Reporter) reading(ctx context.Context) (*sqlx.Tx, error) {
-	tx, err := r.db.BeginTxx(ctx, &sql.TxOptions{ReadOnly: true})
+	tx, err := r.db.BeginTxx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}) // one snapshot for all its statements
 	if err != nil {
 		return nil, fmt.Errorf("beginning a report: %w", err)
 	}
@@ -148,46 +155,55 @@ func (r *Reporter) reading(ctx context.Context) (*sqlx.Tx, error) {
 	return tx, nil
 }
 
-// figures counts every figure of every group and of all in one statement, over one snapshot.
-func (r *Reporter) figures(ctx context.Context, q Question, s *span) ([]counted, error) {
-	names, sums := Figures(), []string{}
-	for _, n := range names {
-		f := figures[n]
-		sums = append(sums, fmt.Sprintf("coalesce(sum(%s) FILTER (WHERE %s), 0)::bigint", f.weight, f.condition()))
-	}
-	g, sets := groups[q.GroupBy], "(c), ()"
-	if q.GroupBy == "" {
-		sets = "()"
+// raw counts every figure of every group and of all from the rows themselves, in one statement.
+func (r *Reporter) raw(ctx context.Context, tx *sqlx.Tx, q Question, s *span) ([]counted, error) {
+	all, sums := measures(), []string{}
+	for _, m := range all {
+		sums = append(sums, fmt.Sprintf("coalesce(sum(%s) FILTER (WHERE %s), 0)::bigint", m.weight, m.condition()))
 	}
 	only := "true"
 	if !ofDossiers(q.GroupBy) {
 		only = "subject IN ('unit', 'refunded')"
 	}
-	list := `SELECT grouping(c) = 1 AS total, coalesce(c, '') AS c, ARRAY[` + strings.Join(sums, ", ") + `] AS sums
-		FROM (SELECT f.*, ` + g.code + ` AS c FROM facts f WHERE ` + only + `) f GROUP BY GROUPING SETS (` + sets + `)`
-	if q.GroupBy == "" { // grouping() needs a grouping set that names its column
-		list = `SELECT true AS total, '' AS c, ARRAY[` + strings.Join(sums, ", ") + `] AS sums FROM facts`
-	}
-	tx, err := r.reading(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer tx.Rollback() // it wrote nothing
-	rows, err := tx.QueryContext(ctx, facts+`
-		SELECT total, c, CASE WHEN total THEN '' ELSE coalesce(`+g.name+`, c) END, sums FROM (`+list+`) x ORDER BY total, c COLLATE "C"`,
+	rows, err := tx.QueryContext(ctx, facts+`,
+		grouped AS (SELECT f.*, `+groups[q.GroupBy].code+` AS c FROM facts f WHERE `+only+`)`+named(q.GroupBy, sums, "grouped"),
 		s.asOf, s.from, s.to, pq.Array(append([]string{}, q.Agencies...)))
 	if err != nil {
 		return nil, fmt.Errorf("counting the rate: %w", err)
 	}
+	return read(rows, all)
+}
+
+// named groups a relation by its column c and sums it, once for each group and once for all, and gives each group its name.
+func named(groupBy string, sums []string, from string) string {
+	list := `SELECT grouping(c) = 1 AS total, coalesce(c, '') AS c, ARRAY[` + strings.Join(sums, ", ") + `] AS sums FROM ` + from + ` GROUP BY GROUPING SETS ((c), ())`
+	if groupBy == "" { // grouping() needs a grouping set that names its column
+		list = `SELECT true AS total, '' AS c, ARRAY[` + strings.Join(sums, ", ") + `] AS sums FROM ` + from
+	}
+	return ` SELECT total, c, CASE WHEN total THEN '' ELSE coalesce(` + groups[groupBy].name + `, c) END, sums FROM (` + list + `) x ORDER BY total, c COLLATE "C"`
+}
+
+func read(rows *sql.Rows, all []measure) ([]counted, error) {
 	defer rows.Close()
+	at := map[figure]int{}
+	for i, m := range all {
+		at[m.figure] = i
+	}
 	var out []counted
 	for rows.Next() {
 		c, values := counted{values: map[string]int64{}}, pq.Int64Array{}
 		if err := rows.Scan(&c.total, &c.code, &c.name, &values); err != nil {
 			return nil, fmt.Errorf("counting the rate: %w", err)
 		}
-		for i, n := range names {
-			c.values[n] = values[i]
+		some := c.total
+		for _, v := range values {
+			some = some || v != 0
+		}
+		if !some { // a sum to which nothing is left: every fact counts somewhere
+			continue
+		}
+		for n, f := range figures {
+			c.values[n] = values[at[f]]
 		}
 		out = append(out, c)
 	}
