@@ -25,10 +25,12 @@ paid_by AS MATERIALIZED (
 	UNION ALL SELECT p.id, m.at FROM marked m JOIN payments p ON p.payer_digest = decode(m.key, 'hex') WHERE m.what = 'g'),
 of_order AS MATERIALIZED (
 	SELECT key AS order_id, at FROM marked WHERE what = 'o'
-	UNION ALL SELECT a.order_id, greatest(b.at, p.recorded_at, a.recorded_at) FROM paid_by b JOIN payments p ON p.id = b.payment_id JOIN allocations a ON a.payment_id = p.id),
+	UNION ALL SELECT a.order_id, greatest(b.at, p.recorded_at, a.recorded_at,
+			(SELECT max(greatest(s.recorded_at, s.ended_at)) FROM staff_accounts s WHERE s.digest = p.payer_digest), -- an end may be set for a day to come
+			(SELECT max(greatest(s.recorded_at, s.ended_at)) FROM payer_flags s WHERE s.digest = p.payer_digest)) FROM paid_by b JOIN payments p ON p.id = b.payment_id JOIN allocations a ON a.payment_id = p.id),
 touched AS MATERIALIZED (
 	SELECT source_system, dossier_code, max(at) AS at, bool_or(told) AS told FROM (
-		SELECT o.source_system, o.dossier_code, x.at, true AS told FROM of_order x JOIN orders o ON o.id = x.order_id
+		SELECT o.source_system, o.dossier_code, greatest(x.at, o.created_at) AS at, true AS told FROM of_order x JOIN orders o ON o.id = x.order_id
 		UNION ALL SELECT key, key2, at, what = 'd' FROM marked WHERE what IN ('d', 'n')) t
 	GROUP BY source_system, dossier_code)`)
 }
