@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -147,8 +148,15 @@ func rate(numerator, denominator int64) Rate {
 	return r
 }
 
-// percent is 100·n/d with two decimals, half-up.
+// small is what still fits when it is multiplied by a percentage in hundredths, twice: larger numbers take the long way.
+const small = 1 << 48
+
+// percent is 100·n/d with two decimals, half-up. A report by day has thousands of them.
 func percent(n, d int64) string {
+	if n >= 0 && n < small && d < small {
+		h := (n*20_000 + d) / (2 * d)
+		return strconv.FormatInt(h/100, 10) + "." + string([]byte{byte('0' + h%100/10), byte('0' + h%10)})
+	}
 	h := new(big.Int).Mul(big.NewInt(n), big.NewInt(20_000))
 	h.Add(h, big.NewInt(d)).Quo(h, new(big.Int).Mul(big.NewInt(d), big.NewInt(2)))
 	return new(big.Rat).SetFrac(h, big.NewInt(100)).FloatString(2)
@@ -156,6 +164,9 @@ func percent(n, d int64) string {
 
 // reaches compares the exact fraction with a percentage.
 func (r Rate) reaches(h Hundredths) bool {
+	if r.Numerator >= 0 && r.Numerator < small && r.Denominator >= 0 && r.Denominator < small {
+		return r.Numerator*10_000 >= r.Denominator*int64(h)
+	}
 	have := new(big.Int).Mul(big.NewInt(r.Numerator), big.NewInt(10_000))
 	return have.Cmp(new(big.Int).Mul(big.NewInt(r.Denominator), big.NewInt(int64(h)))) >= 0
 }

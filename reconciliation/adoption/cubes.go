@@ -17,21 +17,30 @@ func weights() []weight { return []weight{one, net, "phi", "le_phi", "nvtc"} }
 // measures are the columns of report_cubes: what the catalogue of figures counts, and units of each bucket by each weight. Each figure
 // that is added there needs a column (a migration, with a mark '*' so that it is filled); a test says which.
 func measures() []measure {
+	out := reported()
+	known := map[figure]bool{}
+	for _, m := range out {
+		known[m.figure] = true
+	}
+	for _, b := range Buckets() {
+		for _, w := range weights() {
+			f := figure{units, "bucket = '" + b + "'", w}
+			if !known[f] {
+				out = append(out, measure{figure: f, column: "bucket_" + b + "_" + string(map[bool]weight{true: "n", false: w}[w == one])})
+			}
+		}
+	}
+	return out
+}
+
+// reported are those that a report shows.
+func reported() []measure {
 	all := figure{units, "true", one} // the denominator of several rates
 	out, known := []measure{{figure: all, column: "units"}}, map[figure]bool{all: true}
 	for _, n := range Figures() {
 		if f := figures[n]; !known[f] {
 			known[f] = true
 			out = append(out, measure{figure: f, column: strings.ReplaceAll(n, ".", "_")})
-		}
-	}
-	for _, b := range Buckets() {
-		for _, w := range weights() {
-			f := figure{units, "bucket = '" + b + "'", w}
-			if !known[f] {
-				known[f] = true
-				out = append(out, measure{figure: f, column: "bucket_" + b + "_" + string(map[bool]weight{true: "n", false: w}[w == one])})
-			}
 		}
 	}
 	return out

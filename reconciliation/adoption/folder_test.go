@@ -2,6 +2,7 @@ package adoption
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
 	"pgregory.net/rapid"
 )
 
@@ -51,6 +53,59 @@ func (x *worlds) bothWays(t *rapid.T, q Question, s *span) {
 	}
 }
 
+// listed reads a whole list, page by page; from the rows alone, or from wherever is less work.
+func (x *worlds) listed(t *rapid.T, b Behind, s *span, raw bool) (out []string) {
+	f := figures[b.Figure]
+	for after := ""; ; {
+		var l List
+		var err error
+		if raw {
+			tx, e := x.reporter.reading(t.Context())
+			if e != nil {
+				t.Fatal(e)
+			}
+			after, err = x.reporter.page(t.Context(), tx, b, f, inPeriod, `(SELECT coalesce(sum(counts), 0)::bigint FROM line)`,
+				[]any{s.asOf, s.from, s.to, pq.Array(append([]string{}, b.Agencies...)), b.Bucket, b.Given, b.Group, after, b.Limit + 1}, &l)
+			_ = tx.Rollback()
+		} else {
+			after, err = x.reporter.lines(t.Context(), b, f, s, after, &l)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range l.Items {
+			raw, _ := json.Marshal(i)
+			out = append(out, fmt.Sprint(l.Value, " ", string(raw)))
+		}
+		if after == "" {
+			return append(out, fmt.Sprint(l.Value))
+		}
+	}
+}
+
+// theSameList compares the list behind a figure from the aggregates with that from the rows.
+func (x *worlds) theSameList(t *rapid.T, d dice, q Question, s *span) {
+	b := Behind{Question: q, Figure: oneOf(d, Figures()...), Limit: oneOf(d, 1, 2, 5)}
+	f := figures[b.Figure]
+	if f.of == units && d.yes(30) {
+		b.Bucket = oneOf(d, Buckets()...)
+	}
+	if !ofDossiers(b.GroupBy) && (f.of == dossiers || f.of == exemption) {
+		b.GroupBy = ""
+	}
+	if b.GroupBy != "" {
+		b.Given = true
+		for group := range counts(t, x.reporter, b.Question, s) {
+			if group != total {
+				b.Group = group
+			}
+		}
+	}
+	if got, want := x.listed(t, b, s, false), x.listed(t, b, s, true); !slices.Equal(got, want) {
+		t.Fatalf("%s, bucket %q, by %q %q, as of %s:\n the rows %s\nthe cells %s", b.Figure, b.Bucket, b.GroupBy, b.Group, s.asOf, strings.Join(want, "\n"), strings.Join(got, "\n"))
+	}
+}
+
 // Whatever is written, and whenever it is folded, the report from the aggregates is the report from the rows: after every step, folded or
 // not, in every grouping, as of now and as of any time before.
 func TestTheAggregatesAreTheRows(t *testing.T) {
@@ -73,6 +128,9 @@ func TestTheAggregatesAreTheRows(t *testing.T) {
 				q.Agencies = nil // the whole province
 			}
 			x.bothWays(t, q, s)
+			if d.yes(40) {
+				x.theSameList(t, d, q, s)
+			}
 		}
 		w.writeWith(t, x.owner, prefix, "live", look)
 		for range 12 {

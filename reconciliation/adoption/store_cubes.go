@@ -86,9 +86,13 @@ func stretched(s *span, byDays bool) stretch {
 // cubes is the aggregates' rows of a period as a relation: its dates are the parameters from $n on, the agencies, where it is scoped, $a.
 func cubes(groupBy string, scoped bool, n, a int) string {
 	columns := []string{}
-	for _, m := range measures() {
+	for _, m := range reported() {
 		columns = append(columns, m.column)
 	}
+	return cubesOf(groupBy, scoped, n, a, columns)
+}
+
+func cubesOf(groupBy string, scoped bool, n, a int, columns []string) string {
 	only := ""
 	if scoped {
 		only = fmt.Sprintf(" AND agency_code = ANY ($%d::text[])", a)
@@ -110,7 +114,7 @@ func (r *Reporter) summed(ctx context.Context, tx *sqlx.Tx, q Question, s *span,
 	if _, err := tx.ExecContext(ctx, `SET LOCAL plan_cache_mode = force_generic_plan`); err != nil { // to plan takes longer than to count
 		return nil, fmt.Errorf("counting the rate: %w", err)
 	}
-	all, scoped := measures(), len(q.Agencies) > 0
+	all, scoped := reported(), len(q.Agencies) > 0
 	var columns, sums, signed []string
 	for _, m := range all {
 		columns = append(columns, m.column)

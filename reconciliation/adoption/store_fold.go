@@ -75,7 +75,8 @@ func (f *Folder) keep(ctx context.Context, conn *sqlx.Conn) error {
 }
 
 func (f *Folder) batch(ctx context.Context, tx *sqlx.Tx) (more bool, dossiers int, err error) {
-	for _, q := range []string{`SET TRANSACTION ISOLATION LEVEL REPEATABLE READ`, `SET LOCAL jit = off`, `SET LOCAL work_mem = '64MB'`, `SET LOCAL plan_cache_mode = force_generic_plan`} {
+	for _, q := range []string{`SET TRANSACTION ISOLATION LEVEL REPEATABLE READ`, `SET LOCAL jit = off`, `SET LOCAL work_mem = '64MB'`, `SET LOCAL plan_cache_mode = force_generic_plan`,
+		`SET LOCAL statement_timeout = '5min'`} {
 		if _, err := tx.ExecContext(ctx, q); err != nil {
 			return false, 0, err
 		}
