@@ -98,7 +98,7 @@ func made(t *testing.T, n int) *province {
 	}
 	t.Cleanup(func() { _ = p.service.Close() })
 	p.reporter = adoption.New(p.service, func() time.Time { return benchNow })
-	p.folder = adoption.NewFolder(p.service, func() time.Time { return benchNow }, false)
+	p.folder = adoption.NewFolder(p.service, func() time.Time { return benchNow })
 	began := time.Now()
 	dossiers, err := p.folder.FoldAll(t.Context())
 	if err != nil {

@@ -32,9 +32,10 @@ func Groupings() []string {
 
 // Reporter answers questions about the rate. It keeps no state of its own.
 type Reporter struct {
-	db   *sqlx.DB
-	now  func() time.Time
-	tell Teller // of closed reports; nil: nobody
+	db      *sqlx.DB
+	replica *replica // nil: there is none
+	now     func() time.Time
+	tell    Teller // of closed reports; nil: nobody
 }
 
 // New makes the reporter; now is the one clock of facts.
@@ -57,6 +58,7 @@ type Report struct {
 	GroupBy    string    `json:"group_by"`
 	Rows       []Row     `json:"rows"`
 	Total      Row       `json:"total"`
+	Source
 }
 
 // Period is the business days counted, both inclusive.
@@ -191,6 +193,9 @@ var zone = time.FixedZone("+07", 7*3600)
 type span struct {
 	asOf, from, to time.Time
 	cut            bool
+	asked          bool // as_of was asked for
+	now            time.Time
+	source         Source
 }
 
 // read checks the question.
@@ -198,7 +203,7 @@ func (q *Question) read(now time.Time) (*span, error) {
 	var fields []gateway.FieldError
 	bad := func(field, detail string) { fields = append(fields, gateway.FieldError{Field: field, Detail: detail}) }
 	now = now.In(zone).Truncate(time.Microsecond)
-	s := &span{asOf: now}
+	s := &span{asOf: now, now: now, asked: q.AsOf != ""}
 	day := func(field, value string) time.Time {
 		t, err := time.ParseInLocation(time.DateOnly, value, zone)
 		if err != nil || t.Year() < 2000 || t.Year() > 2200 {
@@ -247,7 +252,7 @@ func (r *Reporter) Adoption(ctx context.Context, q Question) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	rep := &Report{Definition: Definition, Period: Period{q.From, q.To}, AsOf: s.asOf, AsOfCut: s.cut, GroupBy: q.GroupBy, Rows: []Row{}}
+	rep := &Report{Definition: Definition, Period: Period{q.From, q.To}, AsOf: s.asOf, AsOfCut: s.cut, GroupBy: q.GroupBy, Rows: []Row{}, Source: s.source}
 	for _, counted := range rows {
 		row := counted.row(ofDossiers(q.GroupBy), targets)
 		if counted.total {

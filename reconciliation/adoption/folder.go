@@ -16,11 +16,11 @@ type Folder struct {
 	beat bool
 }
 
-// NewFolder makes the folder; now is the one clock of facts. Where reports are read from a replica, beat has it tell the clock, so that
-// the replica knows how old it is.
-func NewFolder(db *sqlx.DB, now func() time.Time, beat bool) *Folder {
-	return &Folder{db: db, now: now, beat: beat}
-}
+// NewFolder makes the folder; now is the one clock of facts.
+func NewFolder(db *sqlx.DB, now func() time.Time) *Folder { return &Folder{db: db, now: now} }
+
+// Beat has it tell the clock whenever it folds: where reports are read from a replica, so that the replica knows how old it is.
+func (f *Folder) Beat() { f.beat = true }
 
 const (
 	marksAtOnce = 5_000  // marks that one fold takes

@@ -20,12 +20,12 @@ import (
 // aggregated are worlds with a folder whose clock stands at the epoch, so that no change is let go.
 func aggregated(t *testing.T) (*worlds, *Folder) {
 	x := newWorlds(t)
-	return x, NewFolder(x.service, func() time.Time { return epoch }, false)
+	return x, NewFolder(x.service, func() time.Time { return epoch })
 }
 
 // bothWays counts from the rows and from the aggregates, and fails where they differ.
 func (x *worlds) bothWays(t *rapid.T, q Question, s *span) {
-	tx, err := x.reporter.reading(t.Context())
+	tx, err := x.reporter.reading(t.Context(), x.service)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func (x *worlds) listed(t *rapid.T, b Behind, s *span, raw bool) (out []string) 
 		var l List
 		var err error
 		if raw {
-			tx, e := x.reporter.reading(t.Context())
+			tx, e := x.reporter.reading(t.Context(), x.service)
 			if e != nil {
 				t.Fatal(e)
 			}
@@ -240,9 +240,7 @@ func TestFoldersThatMeetAndDie(t *testing.T) {
 		q, s := asked(prefix, "month"), &span{asOf: epoch.AddDate(2, 0, 0), from: epoch, to: epoch.AddDate(0, 4, 0)}
 		for i := range 3 { // dies before its i-th look
 			ctx, cancel := context.WithCancel(t.Context())
-			dying := NewFolder(x.service, func() time.Time {
-				return epoch
-			}, false)
+			dying := NewFolder(x.service, func() time.Time { return epoch })
 			go func() { time.AfterFunc(time.Duration(i*d.n(1, 5))*time.Millisecond, cancel) }()
 			if _, _, err := dying.fold(ctx); err != nil && !errors.Is(err, context.Canceled) && !strings.Contains(err.Error(), "cancel") && !strings.Contains(err.Error(), "bad connection") && !strings.Contains(err.Error(), "closed") {
 				t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
@@ -144,8 +145,8 @@ var groups = map[string]struct{ code, name string }{
 func (f figure) condition() string { return fmt.Sprintf("subject = '%s' AND %s", f.of, f.where) }
 
 // reading begins a transaction for one large question: more memory for its sorts, and no compiling of a plan that runs once.
-func (r *Reporter) reading(ctx context.Context) (*sqlx.Tx, error) {
-	tx, err := r.db.BeginTxx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}) // one snapshot for all its statements
+func (r *Reporter) reading(ctx context.Context, db *sqlx.DB) (*sqlx.Tx, error) {
+	tx, err := db.BeginTxx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}) // one snapshot for all its statements
 	if err != nil {
 		return nil, fmt.Errorf("beginning a report: %w", err)
 	}
@@ -209,6 +210,18 @@ func read(rows *sql.Rows, all []measure) ([]counted, error) {
 		out = append(out, c)
 	}
 	return out, rows.Err()
+}
+
+// beat is the time that a copy of the database was told last.
+func beat(ctx context.Context, x sqlx.QueryerContext) (time.Time, error) {
+	var at sql.NullTime
+	if err := sqlx.GetContext(ctx, x, &at, `SELECT beat_at FROM report_state`); err != nil {
+		return time.Time{}, fmt.Errorf("asking the replica what it knows: %w", err)
+	}
+	if !at.Valid {
+		return time.Time{}, ErrNoBeat
+	}
+	return at.Time, nil
 }
 
 // targets are those in force at a day, the lowest first.

@@ -12,20 +12,20 @@ import (
 
 // figures counts every figure of every group and of all, over one snapshot: from the aggregates put right by what is not folded yet, or
 // from the rows themselves where that is less work or the aggregates do not reach.
-func (r *Reporter) figures(ctx context.Context, q Question, s *span) ([]counted, error) {
-	tx, err := r.reading(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer tx.Rollback() // it wrote nothing
-	o, err := r.outlook(ctx, tx, s)
-	if err != nil {
-		return nil, err
-	}
-	if o.raw() {
-		return r.raw(ctx, tx, q, s)
-	}
-	return r.summed(ctx, tx, q, s, o.Touched > 0)
+func (r *Reporter) figures(ctx context.Context, q Question, s *span) (out []counted, err error) {
+	err = r.snapshot(ctx, s, func(tx *sqlx.Tx, s *span) error {
+		o, err := r.outlook(ctx, tx, s)
+		if err != nil {
+			return err
+		}
+		if o.raw() {
+			out, err = r.raw(ctx, tx, q, s)
+		} else {
+			out, err = r.summed(ctx, tx, q, s, o.Touched > 0)
+		}
+		return err
+	})
+	return out, err
 }
 
 // outlook is what the aggregates are good for now.

@@ -26,11 +26,15 @@ const factKey = `concat_ws(' ', business_day(f.at), f.agency_code, f.source_syst
 // lines fills in a page and the figure's value; last is the key of its last line where more follow. What of the aggregates leads to the page's
 // dossiers is only where to look: each line is counted from the rows.
 func (r *Reporter) lines(ctx context.Context, b Behind, f figure, s *span, after string, l *List) (last string, err error) {
-	tx, err := r.reading(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer tx.Rollback() // it wrote nothing
+	err = r.snapshot(ctx, s, func(tx *sqlx.Tx, s *span) error {
+		last, err = r.looked(ctx, tx, b, f, s, after, l)
+		return err
+	})
+	return last, err
+}
+
+// looked reads a page from where its lines are looked for with the least work.
+func (r *Reporter) looked(ctx context.Context, tx *sqlx.Tx, b Behind, f figure, s *span, after string, l *List) (last string, err error) {
 	o, err := r.outlook(ctx, tx, s)
 	if err != nil {
 		return "", err
