@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -201,27 +202,126 @@ func (p *province) times(t *testing.T, n int, do func(i int) error) took {
 	return out
 }
 
-func benchOrders() int {
-	if n, err := strconv.Atoi(os.Getenv("FEEGATE_BENCH_ORDERS")); err == nil {
-		return n
-	}
-	return 1_000_000
-}
-
-// TestBenchReports tells what reports of a year take.
+// TestBenchReports tells what reports of a year take by every grouping, for the province and for one agency, and the first page of lists behind
+// figures; what counting from the rows takes, and that it comes to the same; and how all that grows from the first size to the last.
+// FEEGATE_BENCH_ORDERS names the sizes.
 func TestBenchReports(t *testing.T) {
-	p := made(t, benchOrders())
+	sizes := []int{1_000_000, 2_000_000}
+	if named := os.Getenv("FEEGATE_BENCH_ORDERS"); named != "" {
+		sizes = nil
+		for _, s := range strings.Split(named, ",") {
+			n, err := strconv.Atoi(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sizes = append(sizes, n)
+		}
+	}
 	var table strings.Builder
-	for _, by := range append([]string{""}, adoption.Groupings()...) {
-		for _, agencies := range [][]string{nil, {"H10.7"}} {
-			q := adoption.Question{From: "2026-01-01", To: "2026-12-31", GroupBy: by, Agencies: agencies}
-			d := p.times(t, 60, func(int) error { _, err := p.reporter.Adoption(t.Context(), q); return err })
-			q.From, q.To = "2025-12-17", "2026-12-16"
-			e := p.times(t, 30, func(int) error { _, err := p.reporter.Adoption(t.Context(), q); return err })
-			fmt.Fprintf(&table, "%-10s %8d agencies  p50 %8.2f ms  p99 %8.2f ms   with edges p99 %8.2f ms\n", by, len(agencies), ms(d.at(50)), ms(d.at(99)), ms(e.at(99)))
+	medians := map[string][]float64{}
+	for _, n := range sizes {
+		t.Run(strconv.Itoa(n), func(t *testing.T) {
+			p := made(t, n)
+			fmt.Fprintf(&table, "%d orders%41s %9s %9s\n", n, "p50 ms", "p99 ms", "÷ raw")
+			tell := func(what string, d took, raw time.Duration) {
+				ratio := ""
+				if raw > 0 {
+					ratio = fmt.Sprintf("%9.4f", float64(d.at(50))/float64(raw))
+				}
+				fmt.Fprintf(&table, "  %-40s %9.2f %9.2f %s\n", what, ms(d.at(50)), ms(d.at(99)), ratio)
+				medians[what] = append(medians[what], ms(d.at(50)))
+			}
+			p.reports(t, tell)
+			p.lists(t, tell)
+		})
+	}
+	if last := len(sizes) - 1; last > 0 {
+		fmt.Fprintf(&table, "growth of the median from %d to %d orders, ÷\n", sizes[0], sizes[last])
+		for what, m := range medians {
+			if len(m) > last {
+				fmt.Fprintf(&table, "  %-40s %9.2f\n", what, m[last]/m[0])
+			}
 		}
 	}
 	t.Log("\n" + table.String())
 }
 
+func (p *province) reports(t *testing.T, tell func(string, took, time.Duration)) {
+	for _, period := range [][2]string{{"2026-01-01", "2026-12-31"}, {"2025-12-17", "2026-12-16"}} {
+		for _, by := range append([]string{""}, adoption.Groupings()...) {
+			for _, agencies := range [][]string{nil, {"H10.7"}} {
+				q := adoption.Question{From: period[0], To: period[1], GroupBy: by, Agencies: agencies}
+				var got *adoption.Report
+				d := p.times(t, 100, func(int) (err error) { got, err = p.reporter.Adoption(t.Context(), q); return err })
+				var raw time.Duration
+				if by == "agency" && period[0] == "2026-01-01" { // long ago: the rows themselves are counted
+					q.AsOf = benchNow.AddDate(0, 0, -1).Format(time.RFC3339)
+					began := time.Now()
+					want, err := adoption.New(p.owner, func() time.Time { return benchNow }).Adoption(t.Context(), q)
+					if err != nil {
+						t.Fatal(err)
+					}
+					raw, want.AsOf = time.Since(began), got.AsOf
+					if !reflect.DeepEqual(got, want) {
+						t.Errorf("the rows come to another report than the sums")
+					}
+				}
+				name := "by " + by
+				if agencies != nil {
+					name += ", one agency"
+				}
+				if period[0] != "2026-01-01" {
+					name += ", edges of days"
+				}
+				tell(name, d, raw)
+			}
+		}
+	}
+}
+
+func (p *province) lists(t *testing.T, tell func(string, took, time.Duration)) {
+	for _, c := range []struct{ figure, bucket, by, group string }{
+		{"transactions", "", "", ""}, {"transactions.denominator", "", "", ""}, {"transactions.denominator", "proxy", "", ""}, {"transactions.denominator", "unproven", "agency", "H10.7"},
+		{"transactions", "", "procedure", "1.7"}, {"amount.denominator", "cash", "field", "F3"}, {"dossiers", "", "month", "2026-05"}, {"coverage.denominator", "", "commune", "C9"},
+		{"refunded", "", "", ""}, {"exempt", "", "procedure", "1.9"}, {"closed_unpaid", "", "agency", "H10.9"}, {"payer_unknown", "", "channel", "qr_counter_self"},
+		{"transactions_upper", "online_provisional", "provider", "zalopay"}, {"bank_proven", "", "day", "2026-06-06"},
+	} {
+		for _, limit := range []int{50, 200} {
+			b := adoption.Behind{Question: adoption.Question{From: "2026-01-01", To: "2026-12-31", GroupBy: c.by}, Figure: c.figure, Bucket: c.bucket, Group: c.group, Given: c.by != "", Limit: limit}
+			var l *adoption.List
+			d := p.times(t, 20, func(int) (err error) { l, err = p.reporter.Evidence(t.Context(), b); return err })
+			if len(l.Items) == 0 {
+				t.Errorf("nothing behind %+v", c)
+			}
+			tell(fmt.Sprintf("list %s %s %s, %d", c.figure, c.bucket, c.by, limit), d, 0)
+		}
+	}
+}
+
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// TestBenchUpkeep tells what the aggregates cost a callback: with their triggers and without, in turns.
+func TestBenchUpkeep(t *testing.T) {
+	b := newBench(t)
+	var triggers []struct {
+		Table, Name string
+	}
+	if err := b.db.SelectContext(t.Context(), &triggers, `SELECT c.relname AS table, t.tgname AS name FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc f ON f.oid = t.tgfoid WHERE f.proname LIKE 'mark\_%' AND NOT t.tgisinternal`); err != nil || len(triggers) == 0 {
+		t.Fatal(err)
+	}
+	var with, without, ratios, orders []float64
+	for range 2*benchRounds + 1 {
+		pair := map[string]pace{}
+		order := map[string]pace{}
+		for _, what := range []string{"ENABLE", "DISABLE"} {
+			for _, x := range triggers {
+				b.exec(`ALTER TABLE ` + x.Table + ` ` + what + ` TRIGGER ` + x.Name)
+			}
+			pair[what], order[what] = b.callbacks(64), b.orders(64)
+		}
+		with, without = append(with, pair["ENABLE"].perSecond), append(without, pair["DISABLE"].perSecond)
+		ratios, orders = append(ratios, pair["ENABLE"].perSecond/pair["DISABLE"].perSecond), append(orders, order["ENABLE"].perSecond/order["DISABLE"].perSecond)
+	}
+	t.Logf("callbacks at 64 clients: %.0f a second with the aggregates' upkeep, %.0f without: ratio %.3f (median of %d turns: %.2f); orders: ratio %.3f (%.2f)", median(with), median(without), median(slices.Clone(ratios)), len(ratios), ratios,
+		median(slices.Clone(orders)), orders)
+}
