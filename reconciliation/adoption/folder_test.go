@@ -108,9 +108,11 @@ func (x *worlds) theSameList(t *rapid.T, d dice, q Question, s *span) {
 
 // Whatever is written, and whenever it is folded, the report from the aggregates is the report from the rows: after every step, folded or
 // not, in every grouping, as of now and as of any time before.
-func TestTheAggregatesAreTheRows(t *testing.T) {
+func TestTheAggregatesAreTheRows(t *testing.T) { theAggregatesAreTheRows(t, 6) }
+
+func theAggregatesAreTheRows(t *testing.T, worlds int) {
 	x, folder := aggregated(t)
-	x.check(t, func(t *rapid.T) {
+	x.checkSome(t, worlds, func(t *rapid.T) {
 		d, prefix := throw(t), x.prefix()
 		w := aWorld(d, prefix)
 		look := func() {
@@ -234,7 +236,7 @@ func (x *worlds) stir(t *rapid.T, d dice, w *world, prefix string) {
 // Two folders at once, reports beside them, and folders that die between any two of their statements: the sums are those of the rows.
 func TestFoldersThatMeetAndDie(t *testing.T) {
 	x, folder := aggregated(t)
-	x.check(t, func(t *rapid.T) {
+	x.checkSome(t, 6, func(t *rapid.T) {
 		d, prefix := throw(t), x.prefix()
 		aWorld(d, prefix).write(t, x.owner, prefix, "live")
 		q, s := asked(prefix, "month"), &span{asOf: epoch.AddDate(2, 0, 0), from: epoch, to: epoch.AddDate(0, 4, 0)}
@@ -264,7 +266,7 @@ func TestFoldersThatMeetAndDie(t *testing.T) {
 // A database that had orders before the aggregates were there is filled by a mark of everything; until then the rows are counted.
 func TestTheFirstFilling(t *testing.T) {
 	x, folder := aggregated(t)
-	x.check(t, func(t *rapid.T) {
+	x.checkSome(t, 3, func(t *rapid.T) {
 		d, prefix := throw(t), x.prefix()
 		aWorld(d, prefix).write(t, x.owner, prefix, "live")
 		for _, q := range []string{`TRUNCATE report_marks, report_facts, report_cubes, report_changes`, `INSERT INTO report_marks (what) VALUES ('*')`} {

@@ -24,9 +24,16 @@ func cellsOf(b Behind, f figure, some bool) (c cells, known bool) {
 		return c, false
 	}
 	scoped, group, ofFacts := len(b.Agencies) > 0, "", ""
+	keys := ""
 	if b.Given {
 		group = " AND " + groups[b.GroupBy].code + " = $7"
 		ofFacts = group
+		if by := map[string]string{"a": "agency_code", "p": "procedure_code"}[cut(b.GroupBy, false)]; by != "" && breaks[b.GroupBy] == "" { // which they are is found once
+			keys = `keys AS MATERIALIZED (SELECT code AS ` + by + ` FROM (SELECT DISTINCT ` + by + ` AS code FROM report_cubes WHERE grain = 'm` + cut(b.GroupBy, false) + `' AND day > $10::date - 31 AND day < $13::date) k,
+				LATERAL (SELECT ($10::timestamp - interval '7 hours') AT TIME ZONE 'UTC' AS at, k.code AS ` + by + `) f WHERE true` + group + `),
+			`
+			ofFacts = ` AND f.` + by + ` IN (SELECT ` + by + ` FROM keys)`
+		}
 	}
 	only := ""
 	if scoped {
@@ -37,10 +44,10 @@ func cellsOf(b Behind, f figure, some bool) (c cells, known bool) {
 	if !strings.HasPrefix(fine, "a") {
 		fine = "a" + fine
 	}
-	start, out, stale, signed := "", "", "0", "0"
+	start, out, stale, signed := keys, "", "0", "0"
 	if some {
 		start = since() + `,
-		unfolded AS MATERIALIZED (SELECT f.* FROM cand JOIN report_facts f USING (source_system, dossier_code)),
+		` + keys + `unfolded AS MATERIALIZED (SELECT f.* FROM cand JOIN report_facts f USING (source_system, dossier_code)),
 		`
 		start = strings.Replace(start, "cand AS MATERIALIZED (", "due AS MATERIALIZED (", 1)
 		start = strings.Replace(start, "FROM cand JOIN", "FROM due JOIN", 1)
@@ -56,7 +63,7 @@ func cellsOf(b Behind, f figure, some bool) (c cells, known bool) {
 	}
 	columns := `(day::timestamp - interval '7 hours') AT TIME ZONE 'UTC' AS at, day, procedure_code, provider, channel, agency_code, ` + number + ` AS n`
 	c.cand = start + `
-		days AS MATERIALIZED (SELECT * FROM (SELECT ` + columns + ` FROM report_cubes WHERE grain = 'd` + coarse + `' AND day >= $14::date AND day < $13::date` + only + ` AND ` + number + ` <> 0) f WHERE true` + group + `),
+		days AS MATERIALIZED (SELECT * FROM (SELECT ` + columns + ` FROM report_cubes WHERE grain = 'd` + coarse + `' AND day >= $14::date AND day < $13::date` + only + ` AND ` + number + ` <> 0) f WHERE true` + ofFacts + `),
 		some_days AS MATERIALIZED (SELECT * FROM (SELECT *, coalesce(sum(n) OVER (ORDER BY day GROUPS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)
 				- CASE WHEN day > $14::date THEN coalesce(sum(n) FILTER (WHERE day = $14::date) OVER (), 0) ELSE 0 END AS before FROM days) d WHERE before < $9::bigint + ` + stale + `),
 		cells AS MATERIALIZED (SELECT f.day, f.agency_code, sum(f.` + number + `) AS n FROM some_days d JOIN report_cubes f ON f.grain = 'd` + fine + `' AND f.day = d.day AND f.procedure_code = d.procedure_code

@@ -67,6 +67,15 @@ func cut(groupBy string, scoped bool) string {
 
 func byDays(groupBy string) bool { return groupBy == "day" }
 
+// breaks are the days (as a query of one column d) on which a grouping's code of the same agency or procedure may change. Months that have one within
+// are read by days.
+var breaks = map[string]string{}
+
+// ofTime reports whether a grouping asks for the time of a row.
+func ofTime(groupBy string) bool {
+	return groupBy == "day" || groupBy == "month" || groupBy == "quarter" || groupBy == "year"
+}
+
 // stretch is a period as whole months between edges of days: [from, first) and [last, to) by days, [first, last) by months.
 type stretch struct{ from, first, last, to string }
 
@@ -97,11 +106,27 @@ func cubesOf(groupBy string, scoped bool, n, a int, columns []string) string {
 	if scoped {
 		only = fmt.Sprintf(" AND agency_code = ANY ($%d::text[])", a)
 	}
-	part := func(grain string, from, to int) string {
-		return fmt.Sprintf(`SELECT (day::timestamp - interval '7 hours') AT TIME ZONE 'UTC' AS at, agency_code, procedure_code, provider, channel, %s FROM report_cubes
-			WHERE grain = '%s' AND day >= $%d::date AND day < $%d::date%s`, strings.Join(columns, ", "), grain+cut(groupBy, scoped), from, to, only)
+	part := func(grain string, from, to int, where string) string {
+		return fmt.Sprintf(`SELECT day, agency_code, procedure_code, provider, channel, %s FROM report_cubes
+			WHERE grain = '%s' AND day >= $%d::date AND day < $%d::date%s`, strings.Join(columns, ", "), grain+cut(groupBy, scoped), from, to, only+where)
 	}
-	return part("d", n, n+1) + " UNION ALL " + part("m", n+1, n+2) + " UNION ALL " + part("d", n+2, n+3)
+	days := breaks[groupBy]
+	all := part("d", n, n+1, "") + " UNION ALL " + part("d", n+2, n+3, "")
+	if days == "" {
+		all += " UNION ALL " + part("m", n+1, n+2, "")
+	} else {
+		within := ` EXISTS (SELECT FROM (` + days + `) b WHERE b.d > date_trunc('month', day::timestamp) AND b.d < date_trunc('month', day::timestamp) + interval '1 month')`
+		all += " UNION ALL " + part("m", n+1, n+2, " AND NOT"+within) + " UNION ALL " + part("d", n+1, n+2, " AND"+within)
+	}
+	const at = `(day::timestamp - interval '7 hours') AT TIME ZONE 'UTC'`
+	if ofTime(groupBy) || days != "" {
+		return `SELECT ` + at + ` AS at, agency_code, procedure_code, provider, channel, ` + strings.Join(columns, ", ") + ` FROM (` + all + `) c`
+	}
+	sums := make([]string, len(columns)) // the code of an agency or a procedure is found once, not for each of its months
+	for i, c := range columns {
+		sums[i] = fmt.Sprintf("sum(%[1]s)::bigint AS %[1]s", c)
+	}
+	return `SELECT min(` + at + `) AS at, agency_code, procedure_code, provider, channel, ` + strings.Join(sums, ", ") + ` FROM (` + all + `) c GROUP BY agency_code, procedure_code, provider, channel`
 }
 
 // since are the dossiers whose stored facts are not those of $1: marked, or changed after it.
