@@ -244,8 +244,14 @@ func (w *world) until(asOf time.Time) *world {
 
 // ground is the database that all worlds are written into, side by side: each has agencies of its own, and is asked about by them.
 func ground(t *testing.T) (service, owner *sqlx.DB) {
-	db := dbtest.New(t)
-	owner = dbtest.Admin(t, db)
+	service = dbtest.New(t)
+	owner = dbtest.Admin(t, service)
+	level(t, owner)
+	return service, owner
+}
+
+// level is what all worlds stand on.
+func level(t *testing.T, owner *sqlx.DB) {
 	for _, q := range []string{
 		`INSERT INTO source_systems (name, mode) VALUES ('portal', 'live'), ('trial', 'test')`,
 		`INSERT INTO clients (id, name, source_system, created_at) VALUES ('cli', 'x', 'portal', '2026-01-01')`,
@@ -261,7 +267,6 @@ func ground(t *testing.T) (service, owner *sqlx.DB) {
 			t.Fatal(q, err)
 		}
 	}
-	return db, owner
 }
 
 type row = map[string]any
