@@ -25,7 +25,7 @@ func aggregated(t *testing.T) (*worlds, *Folder) {
 
 // bothWays counts from the rows and from the aggregates, and fails where they differ.
 func (x *worlds) bothWays(t *rapid.T, q Question, s *span) {
-	tx, err := x.reporter.reading(t.Context(), x.service)
+	tx, err := x.reporter.reading(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func (x *worlds) listed(t *rapid.T, b Behind, s *span, raw bool) (out []string) 
 		var l List
 		var err error
 		if raw {
-			tx, e := x.reporter.reading(t.Context(), x.service)
+			tx, e := x.reporter.reading(t.Context())
 			if e != nil {
 				t.Fatal(e)
 			}

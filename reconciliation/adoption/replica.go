@@ -37,6 +37,13 @@ type replica struct {
 // last time that the folder told it (see NewFolder). While it does not answer, reports are read from the primary.
 func (r *Reporter) ReadFrom(db *sqlx.DB) { r.replica = &replica{db: db} }
 
+// here is the reporter that reads from the primary alone: for what is closed and signed.
+func (r *Reporter) here() *Reporter {
+	primary := *r
+	primary.replica = nil
+	return &primary
+}
+
 func (p *replica) usable() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -91,7 +98,7 @@ func (r *Reporter) snapshot(ctx context.Context, s *span, answer func(*sqlx.Tx, 
 			return nil
 		}
 	}
-	tx, err := r.reading(ctx, r.db)
+	tx, err := r.reading(ctx)
 	if err != nil {
 		return err
 	}
@@ -106,7 +113,7 @@ func (r *Reporter) copied(ctx context.Context, s *span, answer func(*sqlx.Tx, *s
 	if _, err := beat(first, r.replica.db); err != nil {
 		return err
 	}
-	tx, err := r.reading(ctx, r.replica.db)
+	tx, err := readingFrom(ctx, r.replica.db)
 	if err != nil {
 		return err
 	}

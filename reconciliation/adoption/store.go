@@ -145,7 +145,9 @@ var groups = map[string]struct{ code, name string }{
 func (f figure) condition() string { return fmt.Sprintf("subject = '%s' AND %s", f.of, f.where) }
 
 // reading begins a transaction for one large question: more memory for its sorts, and no compiling of a plan that runs once.
-func (r *Reporter) reading(ctx context.Context, db *sqlx.DB) (*sqlx.Tx, error) {
+func (r *Reporter) reading(ctx context.Context) (*sqlx.Tx, error) { return readingFrom(ctx, r.db) }
+
+func readingFrom(ctx context.Context, db *sqlx.DB) (*sqlx.Tx, error) {
 	tx, err := db.BeginTxx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}) // one snapshot for all its statements
 	if err != nil {
 		return nil, fmt.Errorf("beginning a report: %w", err)
