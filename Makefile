@@ -1,4 +1,4 @@
-.PHONY: help run test bench torture check build browser provider
+.PHONY: help run test bench bench-full torture check build browser provider
 
 # The race detector needs a C compiler; .ci/prepare gets one where it may. Asked again at each use, so after that.
 race = $(shell command -v cc >/dev/null 2>&1 && echo -race)
@@ -14,6 +14,8 @@ test: browser ## everything that must hold before a change lands
 	go test $(race) -timeout 30m ./...; said=$$?; go run ./migrations/dbtest/stop; exit $$said
 bench: build ## benchmarks as ratios within one run, one table at the end
 	go test -tags bench -run '^TestBench' -count=1 -timeout 120m -v ./cmd/...
+bench-full: build ## reports over 10,000,000 orders against 1,000,000 (half an hour, 30 GB in /var/tmp)
+	FEEGATE_BENCH_ORDERS=1000000,10000000 go test -tags bench -run '^TestBenchReports' -count=1 -timeout 240m -v ./cmd/feegate
 torture: ## the long fault and property runs
 	go test $(race) -tags torture -run '^TestTorture' -count=1 -timeout 120m -v ./...
 check: test ## test, and the linters: staticcheck, govulncheck

@@ -19,6 +19,7 @@ import (
 	"feegate/migrations"
 	"feegate/providers"
 	"feegate/providers/breaker"
+	"feegate/reconciliation/adoption"
 )
 
 // Commands for whoever sets a service up: the first key and the first person cannot come from a page that asks for them.
@@ -184,9 +185,10 @@ func (c *createUserCommand) Run(i *invocation) (err error) {
 
 // doctorCommand looks at a set-up and says in plain words what is wrong with it, and how to mend it.
 type doctorCommand struct {
-	DatabaseURL   string `env:"FEEGATE_DATABASE_URL" help:"Address of the database, as the service role." placeholder:"URL"`
-	PublicURL     string `env:"FEEGATE_PUBLIC_URL" help:"Address under which payers and providers reach this." placeholder:"URL"`
-	MasterKeyFile string `env:"FEEGATE_MASTER_KEY_FILE" help:"File with the master key." placeholder:"FILE"`
+	DatabaseURL    string `env:"FEEGATE_DATABASE_URL" help:"Address of the database, as the service role." placeholder:"URL"`
+	ReportDatabase string `name:"report-database-url" env:"FEEGATE_REPORT_DATABASE_URL" help:"Address of a read replica of the database, from which reports are read." placeholder:"URL"`
+	PublicURL      string `env:"FEEGATE_PUBLIC_URL" help:"Address under which payers and providers reach this." placeholder:"URL"`
+	MasterKeyFile  string `env:"FEEGATE_MASTER_KEY_FILE" help:"File with the master key." placeholder:"FILE"`
 }
 
 var errUnwell = errors.New("something is wrong with this set-up")
@@ -218,6 +220,10 @@ func (d *doctorCommand) Run(i *invocation) error {
 	}
 	super, err := superuser(i.ctx, db)
 	say(err == nil && !super, "the service works with least rights"+said(err), "connect as feegate_service, not as a superuser or owner")
+	if d.ReportDatabase != "" {
+		text, mend := replicaHealth(i.ctx, db, d.ReportDatabase)
+		say(mend == "", text, mend)
+	}
 	if keys != nil {
 		accounts := account.NewStore(db, keys, registry(), d.PublicURL, time.Now, breaker.New(breaker.Settings{}).Client)
 		entries, err := accounts.ForAgency(i.ctx, "")
@@ -231,6 +237,24 @@ func (d *doctorCommand) Run(i *invocation) error {
 		return errUnwell
 	}
 	return nil
+}
+
+// replicaHealth says how the replica is that reports are read from.
+func replicaHealth(ctx context.Context, db *sqlx.DB, address string) (text, mend string) {
+	replica, err := open(address)
+	if err != nil {
+		return "the replica for reports" + said(err), "set FEEGATE_REPORT_DATABASE_URL to a streaming replica, or leave it empty"
+	}
+	defer func() { _ = replica.Close() }()
+	reports := adoption.New(db, time.Now)
+	reports.ReadFrom(replica)
+	switch _, err := reports.CheckReplica(ctx); {
+	case errors.Is(err, adoption.ErrNoBeat):
+		return "the replica for reports" + said(err), "start feegate serve with FEEGATE_REPORT_DATABASE_URL; reports are read from the primary until then"
+	case err != nil:
+		return "the replica for reports" + said(err), "see that it runs and takes the role feegate_service; reports are read from the primary meanwhile"
+	}
+	return "the replica for reports answers", ""
 }
 
 // accountHealth says how an account is, and what to do where it cannot be used as it was meant; one that ended or begins later was

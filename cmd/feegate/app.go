@@ -43,6 +43,7 @@ type app struct {
 	reconciler *reconciliation.Reconciler
 	reporter   *adoption.Reporter
 	book       *honesty.Book
+	folder     *adoption.Folder
 	duty       *watch
 	feeding    []func(context.Context) error // the sequencer and the deliverer
 	log        *slog.Logger
@@ -103,8 +104,17 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 	mux.Handle("GET /{$}", http.RedirectHandler("/console", http.StatusSeeOther)) // who types the bare address is a person
 	pages.Mount(mux)
 	desk.Mount(mux)
-	return &app{handler: mux, gateway: g, accounts: accounts, people: people, reconciler: reconciler, reporter: reporter, book: book, duty: duty, log: log,
+	return &app{handler: mux, gateway: g, accounts: accounts, people: people, reconciler: reconciler, reporter: reporter, book: book, folder: adoption.NewFolder(db, now), duty: duty, log: log,
 		feeding: []func(context.Context) error{feed.NewSequencer(db, log).Run, feed.NewDeliverer(db, keys, now, log, options).Run}}, nil
+}
+
+// readFrom has reports read from a replica of the database. One that does not answer now may do so later: meanwhile the primary does.
+func (a *app) readFrom(ctx context.Context, replica *sqlx.DB) {
+	a.folder.Beat()
+	a.reporter.ReadFrom(replica)
+	if _, err := a.reporter.CheckReplica(ctx); err != nil {
+		a.log.WarnContext(ctx, "reports are read from the primary: the replica does not answer", "error", err)
+	}
 }
 
 // checkAccounts says at the start which accounts cannot be used, and why: a payer would find out too late. One bad account stops
@@ -163,6 +173,7 @@ func (a *app) work(ctx context.Context, every time.Duration) *sync.WaitGroup {
 		{"slips", 2 * every, 1, a.reconciler.MatchSlips}, {"missed", 30 * every, 1, a.reconciler.MarkDue}, {"days", 2 * every, 1, a.reconciler.MatchLeft},
 		{"late", time.Minute, 1, a.reconciler.AdjustLate}, {"reports", 2 * every, 1, a.reporter.Produce},
 		{"payers", 5 * time.Second, 1, a.book.FlagPayers}, {"flags", time.Minute, 1, a.book.CompareFlags},
+		{"aggregates", every, 1, a.folder.Fold},
 		{"overrides", every, 1, func(ctx context.Context, _ int) (int, error) { return 0, a.duty.applyOverrides(ctx) }},
 		{"probes", every, 1, a.duty.probe},
 		{"housekeeping", time.Hour, 1, a.gateway.Housekeep},

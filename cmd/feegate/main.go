@@ -124,6 +124,7 @@ func (m *migrateCommand) Run(i *invocation) error {
 
 type serveCommand struct {
 	DatabaseURL    string   `required:"" env:"FEEGATE_DATABASE_URL" help:"Address of the database, as the service role." placeholder:"URL"`
+	ReportDatabase string   `name:"report-database-url" env:"FEEGATE_REPORT_DATABASE_URL" help:"Address of a read replica of the database, from which reports are read." placeholder:"URL"`
 	Listen         string   `default:"127.0.0.1:8080" env:"FEEGATE_LISTEN" help:"Address to listen on." placeholder:"ADDR"`
 	PublicURL      string   `required:"" env:"FEEGATE_PUBLIC_URL" help:"Address under which payers and providers reach this." placeholder:"URL"`
 	MasterKeyFile  string   `required:"" env:"FEEGATE_MASTER_KEY_FILE" help:"File with the master key, mode 0600." placeholder:"FILE"`
@@ -153,6 +154,14 @@ func (s *serveCommand) Run(i *invocation) (err error) {
 	a, err := newApp(i.ctx, db, keys, s.PublicURL, time.Now, i.log, s.TrustedProxies...)
 	if err != nil {
 		return err
+	}
+	if s.ReportDatabase != "" {
+		replica, err := open(s.ReportDatabase)
+		if err != nil {
+			return fmt.Errorf("FEEGATE_REPORT_DATABASE_URL: %w", err)
+		}
+		defer func() { _ = replica.Close() }() // nothing was written there
+		a.readFrom(i.ctx, replica)
 	}
 	if err := a.checkAccounts(i.ctx); err != nil {
 		return err

@@ -19,6 +19,18 @@ const maxConnections = 40
 // connect opens the database; every statement with parameters is prepared once per connection and used again, which saves
 // a round trip and a plan each time.
 func connect(ctx context.Context, raw string) (*sqlx.DB, error) {
+	db, err := open(raw)
+	if err != nil {
+		return nil, err
+	}
+	if err := db.PingContext(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("the database cannot be reached: %w", err), db.Close())
+	}
+	return db, nil
+}
+
+// open is connect for a database that need not be there yet.
+func open(raw string) (*sqlx.DB, error) {
 	address, err := url.Parse(raw)
 	if err != nil {
 		return nil, errors.New("the database's address cannot be read: it must look like postgres://user@host/name") // it may hold a password
@@ -34,9 +46,6 @@ func connect(ctx context.Context, raw string) (*sqlx.DB, error) {
 	db := sqlx.NewDb(sql.OpenDB(preparing{connector}), "postgres")
 	db.SetMaxOpenConns(maxConnections)
 	db.SetMaxIdleConns(maxConnections)
-	if err := db.PingContext(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("the database cannot be reached: %w", err), db.Close())
-	}
 	return db, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -31,9 +32,10 @@ func Groupings() []string {
 
 // Reporter answers questions about the rate. It keeps no state of its own.
 type Reporter struct {
-	db   *sqlx.DB
-	now  func() time.Time
-	tell Teller // of closed reports; nil: nobody
+	db      *sqlx.DB
+	replica *replica // nil: there is none
+	now     func() time.Time
+	tell    Teller // of closed reports; nil: nobody
 }
 
 // New makes the reporter; now is the one clock of facts.
@@ -59,6 +61,7 @@ type Report struct {
 	GroupBy    string     `json:"group_by"`
 	Rows       []Row      `json:"rows"`
 	Total      Row        `json:"total"`
+	Source
 }
 
 // Period is the business days counted, both inclusive.
@@ -150,8 +153,15 @@ func rate(numerator, denominator int64) Rate {
 	return r
 }
 
-// percent is 100·n/d with two decimals, half-up.
+// small is what still fits when it is multiplied by a percentage in hundredths, twice: larger numbers take the long way.
+const small = 1 << 48
+
+// percent is 100·n/d with two decimals, half-up. A report by day has thousands of them.
 func percent(n, d int64) string {
+	if n >= 0 && n < small && d < small {
+		h := (n*20_000 + d) / (2 * d)
+		return strconv.FormatInt(h/100, 10) + "." + string([]byte{byte('0' + h%100/10), byte('0' + h%10)})
+	}
 	h := new(big.Int).Mul(big.NewInt(n), big.NewInt(20_000))
 	h.Add(h, big.NewInt(d)).Quo(h, new(big.Int).Mul(big.NewInt(d), big.NewInt(2)))
 	return new(big.Rat).SetFrac(h, big.NewInt(100)).FloatString(2)
@@ -159,6 +169,9 @@ func percent(n, d int64) string {
 
 // reaches compares the exact fraction with a percentage.
 func (r Rate) reaches(h Hundredths) bool {
+	if r.Numerator >= 0 && r.Numerator < small && r.Denominator >= 0 && r.Denominator < small {
+		return r.Numerator*10_000 >= r.Denominator*int64(h)
+	}
 	have := new(big.Int).Mul(big.NewInt(r.Numerator), big.NewInt(10_000))
 	return have.Cmp(new(big.Int).Mul(big.NewInt(r.Denominator), big.NewInt(int64(h)))) >= 0
 }
@@ -185,6 +198,9 @@ type span struct {
 	cut            bool
 	agencies       []string // those that the asker is limited to, with their predecessors
 	successors     successors
+	asked          bool // as_of was asked for
+	now            time.Time
+	source         Source
 }
 
 // read checks the question.
@@ -192,7 +208,7 @@ func (q *Question) read(now time.Time) (*span, error) {
 	var fields []gateway.FieldError
 	bad := func(field, detail string) { fields = append(fields, gateway.FieldError{Field: field, Detail: detail}) }
 	now = now.In(zone).Truncate(time.Microsecond)
-	s := &span{asOf: now}
+	s := &span{asOf: now, now: now, asked: q.AsOf != ""}
 	day := func(field, value string) time.Time {
 		t, err := time.ParseInLocation(time.DateOnly, value, zone)
 		if err != nil || t.Year() < 2000 || t.Year() > 2200 {
@@ -254,7 +270,7 @@ func (r *Reporter) Adoption(ctx context.Context, q Question) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	rep := &Report{Definition: d.ID, Parameters: d.Parameters, Period: Period{q.From, q.To}, AsOf: s.asOf, AsOfCut: s.cut, Cut: q.Cut, GroupBy: q.GroupBy, Rows: []Row{}}
+	rep := &Report{Definition: d.ID, Parameters: d.Parameters, Period: Period{q.From, q.To}, AsOf: s.asOf, AsOfCut: s.cut, Cut: q.Cut, GroupBy: q.GroupBy, Rows: []Row{}, Source: s.source}
 	for _, counted := range rows {
 		row := counted.row(ofDossiers(q.GroupBy), targets, d.Parameters)
 		if counted.total {

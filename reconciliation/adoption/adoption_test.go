@@ -52,7 +52,9 @@ func newWorlds(t *testing.T) *worlds {
 // enough: each world costs a dozen statements, and rapid asks for 100.
 const enough = 30
 
-func (x *worlds) check(t *testing.T, property func(*rapid.T)) {
+func (x *worlds) check(t *testing.T, property func(*rapid.T)) { x.checkSome(t, enough, property) }
+
+func (x *worlds) checkSome(t *testing.T, enough int, property func(*rapid.T)) {
 	done := 0
 	rapid.Check(t, func(t *rapid.T) {
 		if done++; done > enough {

@@ -140,6 +140,7 @@ func (r *Reporter) close(ctx context.Context, in Closing, source, by string) (*R
 // freeze counts a period in every way at one instant.
 func (r *Reporter) freeze(ctx context.Context, q Question) (*Frozen, error) {
 	f := &Frozen{By: map[string][]Row{}, Period: Period{q.From, q.To}}
+	r = r.here()
 	for _, g := range frozenGroupings() {
 		q.GroupBy = g
 		report, err := r.Adoption(ctx, q)

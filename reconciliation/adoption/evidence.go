@@ -58,6 +58,7 @@ type List struct {
 	Value      int64      `json:"value"`
 	Items      []Line     `json:"items"`
 	Next       *string    `json:"next"`
+	Source
 }
 
 // cursor is where a page ended. It keeps as_of, so that all pages speak of the same moment.
@@ -139,6 +140,7 @@ func (r *Reporter) Evidence(ctx context.Context, b Behind) (*List, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.AsOf, l.AsOfCut, l.Source = s.asOf, s.cut, s.source
 	if last != "" {
 		next := cursor{s.asOf, last}.String()
 		l.Next = &next

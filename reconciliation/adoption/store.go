@@ -5,28 +5,31 @@ import (
 	"database/sql"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 )
 
 // facts is the definition OPR-1 as rows: $1 as_of, $2 and $3 the period [from, to), $4 the agencies that the asker is limited
-// to (none: all). It begins with the dossiers that have anything in the period and takes in all their orders and payments, also
-// those outside it: a dossier is judged by all its units and belongs to the period of its last.
+// to (none: all). It begins with the dossiers that have anything in the period.
+const facts = `
+WITH ` + inPeriod + judged
+
+// inPeriod is the dossiers that have anything in the period.
+const inPeriod = `cand AS MATERIALIZED (
+	SELECT o.source_system, o.dossier_code FROM payments p JOIN allocations a ON a.payment_id = p.id JOIN orders o ON o.id = a.order_id
+		WHERE p.status IN ('succeeded', 'reversed') AND p.paid_at >= $2 AND p.paid_at < $3 AND o.mode = 'live'
+	UNION SELECT source_system, dossier_code FROM dossiers WHERE status = 'closed' AND closed_at >= $2 AND closed_at < $3 AND mode = 'live'
+	UNION SELECT source_system, dossier_code FROM orders WHERE amount = 0 AND created_at >= $2 AND created_at < $3 AND mode = 'live')`
+
+// judged are the facts of the dossiers in cand, whoever chose them: the report from the raw rows, the folder that keeps the aggregates,
+// the report that puts those right, and the list behind a figure all have their facts from this text. It takes in all orders and payments
+// of a dossier, also those outside the period: a dossier is judged by all its units and belongs to the period of its last.
 //
 // MATERIALIZED fences what must be computed once: on tables that were never analysed (just loaded) the planner takes every step
 // for a few rows, and would compute the next for each of them.
-const facts = candidates + judging
-
-// candidates are the dossiers that have anything in the period.
-const candidates = `
-WITH cand AS MATERIALIZED (
-	SELECT o.source_system, o.dossier_code FROM payments p JOIN allocations a ON a.payment_id = p.id JOIN orders o ON o.id = a.order_id
-		WHERE p.status IN ('succeeded', 'reversed') AND p.paid_at >= $2 AND p.paid_at < $3 AND o.mode = 'live'
-	UNION SELECT source_system, dossier_code FROM dossiers WHERE status = 'closed' AND closed_at >= $2 AND closed_at < $3 AND mode = 'live')`
-
-// judging takes any candidates (source_system, dossier_code) to facts.
-const judging = `,
+const judged = `,
 doc AS MATERIALIZED ( -- the dossier as it had been told last
 	SELECT DISTINCT ON (d.source_system, d.dossier_code) d.source_system, d.dossier_code, d.status, d.agency_code, d.procedure_code, d.closed_at, d.amount_due::bigint
 	FROM cand JOIN dossiers d USING (source_system, dossier_code) WHERE d.recorded_at <= $1 AND d.mode = 'live'
@@ -86,10 +89,11 @@ state AS MATERIALIZED ( -- what an order was then. It is looked up only where th
 			CASE o.amount WHEN 0 THEN 'no_payment_needed' ELSE 'open' END) ELSE o.status_now END AS status
 	FROM ord o),
 ousted AS MATERIALIZED ( -- lines of expired orders whose fee a newer order asks for
-	SELECT DISTINCT s.source_system, s.dossier_code, l.order_id, l.n, l.net::bigint AS net FROM (SELECT * FROM state WHERE status = 'expired' AND orders > 1) s
-	JOIN orders t ON t.source_system = s.source_system AND t.dossier_code = s.dossier_code AND (t.created_at, t.id) > (s.created_at, s.id)
-	JOIN state v ON v.id = t.id AND v.status NOT IN ('cancelled', 'superseded')
-	JOIN order_lines l ON l.order_id = s.id JOIN order_lines m ON m.order_id = t.id AND m.fee_code = l.fee_code AND m.purpose = l.purpose),
+	SELECT source_system, dossier_code, net FROM (
+		SELECT s.source_system, s.dossier_code, s.status, l.net::bigint AS net, bool_or(s.status NOT IN ('cancelled', 'superseded')) OVER newer AS again
+		FROM state s JOIN order_lines l ON l.order_id = s.id WHERE s.orders > 1
+		WINDOW newer AS (PARTITION BY s.source_system, s.dossier_code, l.fee_code, l.purpose ORDER BY s.created_at DESC, s.id DESC GROUPS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) x
+	WHERE status = 'expired' AND again),
 told AS ( -- everything about a dossier, to be put together by its key
 	SELECT source_system, dossier_code, 'doc' AS what, agency_code, procedure_code, closed_at AS at, '' AS order_id, amount_due AS due, 0::bigint AS gross, status = 'closed' AS good, false AS bad FROM doc
 	UNION ALL SELECT source_system, dossier_code, 'unit', agency_code, procedure_code, unit_at, order_id, NULL, gross, bucket = 'online', disputed OR bucket IN ('unproven', 'incomplete') FROM unit
@@ -114,13 +118,12 @@ every AS (
 	UNION ALL SELECT 'refunded', g.order_id, o.source_system, o.dossier_code, o.agency_code, o.procedure_code, g.at, g.provider, g.channel, NULL, 0, 0, 0, 0, false, false, false,
 		false, 0, false, false, false, false
 		FROM (SELECT order_id, max(paid_at) AS at, (array_agg(provider ORDER BY gross DESC, paid_at, payment_id))[1] AS provider,
-			(array_agg(channel ORDER BY gross DESC, paid_at, payment_id))[1] AS channel FROM paid WHERE order_id IN (SELECT order_id FROM paid WHERE net = 0)
+			(array_agg(channel ORDER BY gross DESC, paid_at, payment_id))[1] AS channel FROM paid WHERE (order_id IN (SELECT order_id FROM paid WHERE net = 0)) IS TRUE -- a lookup, not a join: its size is hard to tell
 			GROUP BY order_id HAVING max(net) = 0) g
 		JOIN orders o ON o.id = g.order_id
 	UNION ALL SELECT 'exempt', o.id, o.source_system, o.dossier_code, o.agency_code, o.procedure_code, o.created_at, NULL, NULL, NULL, 0, 0, 0, 0, false, false, false,
 		false, 0, false, false, false, false
-		FROM orders o WHERE o.amount = 0 AND o.mode = 'live' AND o.created_at <= $1 AND o.created_at >= $2 AND o.created_at < $3
-		AND EXISTS (SELECT FROM order_lines l WHERE l.order_id = o.id AND l.gross > 0)),
+		FROM ord o WHERE o.amount = 0 AND EXISTS (SELECT FROM order_lines l WHERE l.order_id = o.id AND l.gross > 0)),
 facts AS (SELECT * FROM every WHERE at >= $2 AND at < $3 AND (cardinality($4::text[]) = 0 OR agency_code = ANY ($4)))`
 
 // groups gives each grouping its code on a row of facts (alias f) and its name (of the code c). The codes are those of the time of filing;
@@ -144,8 +147,10 @@ var groups = map[string]struct{ code, name string }{
 func (f figure) condition() string { return fmt.Sprintf("subject = '%s' AND %s", f.of, f.where) }
 
 // reading begins a transaction for one large question: more memory for its sorts, and no compiling of a plan that runs once.
-func (r *Reporter) reading(ctx context.Context) (*sqlx.Tx, error) {
-	tx, err := r.db.BeginTxx(ctx, &sql.TxOptions{ReadOnly: true})
+func (r *Reporter) reading(ctx context.Context) (*sqlx.Tx, error) { return readingFrom(ctx, r.db) }
+
+func readingFrom(ctx context.Context, db *sqlx.DB) (*sqlx.Tx, error) {
+	tx, err := db.BeginTxx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}) // one snapshot for all its statements
 	if err != nil {
 		return nil, fmt.Errorf("beginning a report: %w", err)
 	}
@@ -156,50 +161,71 @@ func (r *Reporter) reading(ctx context.Context) (*sqlx.Tx, error) {
 	return tx, nil
 }
 
-// figures counts every figure of every group and of all in one statement, over one snapshot.
-func (r *Reporter) figures(ctx context.Context, q Question, s *span) ([]counted, error) {
-	names, sums := Figures(), []string{}
-	for _, n := range names {
-		f := figures[n]
-		sums = append(sums, fmt.Sprintf("coalesce(sum(%s) FILTER (WHERE %s), 0)::bigint", f.weight, f.condition()))
-	}
-	g, sets := groups[q.GroupBy], "(c), ()"
-	if q.GroupBy == "" {
-		sets = "()"
+// raw counts every figure of every group and of all from the rows themselves, in one statement.
+func (r *Reporter) raw(ctx context.Context, tx *sqlx.Tx, q Question, s *span) ([]counted, error) {
+	all, sums := reported(), []string{}
+	for _, m := range all {
+		sums = append(sums, fmt.Sprintf("coalesce(sum(%s) FILTER (WHERE %s), 0)::bigint", m.weight, m.condition()))
 	}
 	only := "true"
 	if !ofDossiers(q.GroupBy) {
 		only = "subject IN ('unit', 'refunded')"
 	}
-	list := `SELECT grouping(c) = 1 AS total, coalesce(c, '') AS c, ARRAY[` + strings.Join(sums, ", ") + `] AS sums
-		FROM (SELECT f.*, ` + s.successors.code(q.GroupBy) + ` AS c FROM facts f WHERE ` + only + `) f GROUP BY GROUPING SETS (` + sets + `)`
-	if q.GroupBy == "" { // grouping() needs a grouping set that names its column
-		list = `SELECT true AS total, '' AS c, ARRAY[` + strings.Join(sums, ", ") + `] AS sums FROM facts`
-	}
-	tx, err := r.reading(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer tx.Rollback() // it wrote nothing
-	rows, err := tx.QueryContext(ctx, facts+`
-		SELECT total, c, CASE WHEN total THEN '' ELSE coalesce(`+g.name+`, c) END, sums FROM (`+list+`) x ORDER BY total, c COLLATE "C"`,
+	rows, err := tx.QueryContext(ctx, facts+`,
+		grouped AS (SELECT f.*, `+s.successors.code(q.GroupBy)+` AS c FROM facts f WHERE `+only+`)`+named(q.GroupBy, sums, "grouped"),
 		s.asOf, s.from, s.to, pq.Array(s.sees(q.Agencies)))
 	if err != nil {
 		return nil, fmt.Errorf("counting the rate: %w", err)
 	}
+	return read(rows, all)
+}
+
+// named groups a relation by its column c and sums it, once for each group and once for all, and gives each group its name.
+func named(groupBy string, sums []string, from string) string {
+	list := `SELECT grouping(c) = 1 AS total, coalesce(c, '') AS c, ARRAY[` + strings.Join(sums, ", ") + `] AS sums FROM ` + from + ` GROUP BY GROUPING SETS ((c), ())`
+	if groupBy == "" { // grouping() needs a grouping set that names its column
+		list = `SELECT true AS total, '' AS c, ARRAY[` + strings.Join(sums, ", ") + `] AS sums FROM ` + from
+	}
+	return ` SELECT total, c, CASE WHEN total THEN '' ELSE coalesce(` + groups[groupBy].name + `, c) END, sums FROM (` + list + `) x ORDER BY total, c COLLATE "C"`
+}
+
+func read(rows *sql.Rows, all []measure) ([]counted, error) {
 	defer rows.Close()
+	at := map[figure]int{}
+	for i, m := range all {
+		at[m.figure] = i
+	}
 	var out []counted
 	for rows.Next() {
 		c, values := counted{values: map[string]int64{}}, pq.Int64Array{}
 		if err := rows.Scan(&c.total, &c.code, &c.name, &values); err != nil {
 			return nil, fmt.Errorf("counting the rate: %w", err)
 		}
-		for i, n := range names {
-			c.values[n] = values[i]
+		some := c.total
+		for _, v := range values {
+			some = some || v != 0
+		}
+		if !some { // a sum to which nothing is left: every fact counts somewhere
+			continue
+		}
+		for n, f := range figures {
+			c.values[n] = values[at[f]]
 		}
 		out = append(out, c)
 	}
 	return out, rows.Err()
+}
+
+// beat is the time that a copy of the database was told last.
+func beat(ctx context.Context, x sqlx.QueryerContext) (time.Time, error) {
+	var at sql.NullTime
+	if err := sqlx.GetContext(ctx, x, &at, `SELECT beat_at FROM report_state`); err != nil {
+		return time.Time{}, fmt.Errorf("asking the replica what it knows: %w", err)
+	}
+	if !at.Valid {
+		return time.Time{}, ErrNoBeat
+	}
+	return at.Time, nil
 }
 
 // targets are those in force at a day, the lowest first.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 
+	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 )
 
@@ -17,27 +19,57 @@ var behind = map[subject]string{
 		ON x.source_system = f.source_system AND x.dossier_code = f.dossier_code`,
 }
 
-// lines fills in a page and the figure's value; last is the key of its last line where more follow.
+// key is a line's place in the list: from day to day, agency to agency, dossier to dossier. No code of an agency has a blank in it or anything that
+// sorts before one, so that days and agencies follow each other as the aggregates have them.
+const factKey = `concat_ws(' ', business_day(f.at), f.agency_code, f.source_system, f.dossier_code, '')`
+
+// lines fills in a page and the figure's value; last is the key of its last line where more follow. What of the aggregates leads to the page's
+// dossiers is only where to look: each line is counted from the rows.
 func (r *Reporter) lines(ctx context.Context, b Behind, f figure, s *span, after string, l *List) (last string, err error) {
+	err = r.snapshot(ctx, s, func(tx *sqlx.Tx, s *span) error {
+		last, err = r.looked(ctx, tx, b, f, s, after, l)
+		return err
+	})
+	return last, err
+}
+
+// looked reads a page from where its lines are looked for with the least work.
+func (r *Reporter) looked(ctx context.Context, tx *sqlx.Tx, b Behind, f figure, s *span, after string, l *List) (last string, err error) {
+	o, err := r.outlook(ctx, tx, s)
+	if err != nil {
+		return "", err
+	}
+	args := []any{s.asOf, s.from, s.to, pq.Array(s.sees(b.Agencies)), b.Bucket, b.Given, b.Group, after, b.Limit + 1}
+	if where, known := cellsOf(b, f, s.successors, o.Touched > 0); known && !o.raw() {
+		if _, err := tx.ExecContext(ctx, `SET LOCAL plan_cache_mode = force_generic_plan`); err != nil {
+			return "", fmt.Errorf("listing what is behind %s: %w", b.Figure, err)
+		}
+		p, from, agency := stretched(s, byDays(b.GroupBy)), day(s.from), ""
+		if at := strings.SplitN(after, " ", 3); len(at) == 3 && at[0] > from {
+			from, agency = at[0], at[1]
+		}
+		args = append(args, p.from, p.first, p.last, p.to, from, agency)
+		return r.page(ctx, tx, b, f, s.successors, where.cand, where.value, args, l)
+	}
+	return r.page(ctx, tx, b, f, s.successors, inPeriod, `(SELECT coalesce(sum(counts), 0)::bigint FROM line)`, args, l)
+}
+
+// page reads a page of the list over the dossiers of cand.
+func (r *Reporter) page(ctx context.Context, tx *sqlx.Tx, b Behind, f figure, of successors, cand, value string, args []any, l *List) (last string, err error) {
 	counts := "coalesce(x.net, 0)"
 	if f.weight != net { // what counts for the whole unit or dossier stands on its first line
 		counts = `CASE row_number() OVER (PARTITION BY f.source_system, f.dossier_code, f.order_id ORDER BY x.order_id, x.payment_id) WHEN 1 THEN ` + column(f.weight) + ` ELSE 0 END`
 	}
-	tx, err := r.reading(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer tx.Rollback() // it wrote nothing
-	rows, err := tx.QueryContext(ctx, facts+`,
-		picked AS (SELECT f.* FROM facts f WHERE `+f.condition()+` AND ($5 = '' OR f.bucket = $5) AND ($6 = false OR `+s.successors.code(b.GroupBy)+` = $7)),
-		line AS MATERIALIZED (SELECT concat_ws('/', f.source_system, f.dossier_code, coalesce(x.order_id, f.order_id, ''), coalesce(x.payment_id, '')) COLLATE "C" AS key,
+	rows, err := tx.QueryContext(ctx, `WITH `+cand+judged+`,
+		picked AS (SELECT f.* FROM facts f WHERE `+f.condition()+` AND ($5 = '' OR f.bucket = $5) AND ($6 = false OR `+of.code(b.GroupBy)+` = $7)),
+		line AS MATERIALIZED (SELECT concat(`+factKey+`, coalesce(x.order_id, f.order_id, ''), ' ', x.payment_id) COLLATE "C" AS key,
 			x.payment_id, coalesce(x.order_id, f.order_id) AS order_id, f.dossier_code, coalesce(x.gross, 0) AS gross, coalesce(x.net, 0) AS net, x.channel, x.evidence, x.line_id, `+
 		counts+` AS counts FROM picked f `+behind[f.of]+`)
-		SELECT (SELECT coalesce(sum(counts), 0)::bigint FROM line), n.key, n.payment_id, n.order_id, n.dossier_code, n.gross, n.net, n.channel, n.evidence, u.bucket, u.unit_at,
+		SELECT `+value+`, n.key, n.payment_id, n.order_id, n.dossier_code, n.gross, n.net, n.channel, n.evidence, u.bucket, u.unit_at,
 			n.counts::bigint, t.id, t.import_id, t.date::text, t.line_no, t.transaction
 		FROM (SELECT 1) always LEFT JOIN (SELECT * FROM line WHERE key > $8 COLLATE "C" ORDER BY key LIMIT $9) n ON true
 		LEFT JOIN unit u ON u.order_id = n.order_id LEFT JOIN settlement_lines t ON t.id = n.line_id ORDER BY n.key`,
-		s.asOf, s.from, s.to, pq.Array(s.sees(b.Agencies)), b.Bucket, b.Given, b.Group, after, b.Limit+1)
+		args...)
 	if err != nil {
 		return "", fmt.Errorf("listing what is behind %s: %w", b.Figure, err)
 	}

@@ -7,7 +7,7 @@ func FactsOf(candidates string) string {
 	if candidates == "" {
 		return facts
 	}
-	return "WITH cand AS MATERIALIZED (" + candidates + ")" + judging
+	return "WITH cand AS MATERIALIZED (" + candidates + ")" + judged
 }
 
 // Reaches compares the exact fraction with a percentage; nothing of nothing reaches none.

@@ -244,8 +244,14 @@ func (w *world) until(asOf time.Time) *world {
 
 // ground is the database that all worlds are written into, side by side: each has agencies of its own, and is asked about by them.
 func ground(t *testing.T) (service, owner *sqlx.DB) {
-	db := dbtest.New(t)
-	owner = dbtest.Admin(t, db)
+	service = dbtest.New(t)
+	owner = dbtest.Admin(t, service)
+	level(t, owner)
+	return service, owner
+}
+
+// level is what all worlds stand on.
+func level(t *testing.T, owner *sqlx.DB) {
 	for _, q := range []string{
 		`INSERT INTO source_systems (name, mode) VALUES ('portal', 'live'), ('trial', 'test')`,
 		`INSERT INTO clients (id, name, source_system, created_at) VALUES ('cli', 'x', 'portal', '2026-01-01')`,
@@ -261,13 +267,17 @@ func ground(t *testing.T) (service, owner *sqlx.DB) {
 			t.Fatal(q, err)
 		}
 	}
-	return db, owner
 }
 
 type row = map[string]any
 
 // write puts the world into the tables.
 func (w *world) write(t *rapid.T, owner *sqlx.DB, prefix, mode string) {
+	w.writeWith(t, owner, prefix, mode, func() {})
+}
+
+// writeWith does it table by table; between is called after each.
+func (w *world) writeWith(t *rapid.T, owner *sqlx.DB, prefix, mode string, between func()) {
 	rows := map[string][]row{"agencies": {{"code": prefix + "1", "name": "A1", "commune_code": "c1", "position": 0}, {"code": prefix + "2", "name": "A2", "position": 0}}}
 	var days int // a payment's line stands on a day of its own: a payout pays whole days
 	if err := owner.GetContext(t.Context(), &days, `SELECT count(*) FROM settlement_lines`); err != nil {
@@ -326,6 +336,7 @@ func (w *world) write(t *rapid.T, owner *sqlx.DB, prefix, mode string) {
 	for _, table := range []string{"agencies", "orders", "order_lines", "payments", "counter_payments", "allocations", "reversals", "refunds", "history", "dossiers",
 		"settlement_lines", "discrepancies", "discrepancy_history"} {
 		insert(t, owner, rows[table], "INSERT INTO "+table+" (%[1]s) SELECT %[1]s FROM json_populate_recordset(NULL::"+table+", $1)")
+		between()
 	}
 	if strings.HasSuffix(prefix, "0-") { // as a server that runs for a while does by itself
 		if _, err := owner.ExecContext(t.Context(), "ANALYZE"); err != nil {
@@ -335,9 +346,11 @@ func (w *world) write(t *rapid.T, owner *sqlx.DB, prefix, mode string) {
 	const line = "(SELECT id FROM settlement_lines WHERE key = ref)"
 	insert(t, owner, rows["matches"], `INSERT INTO matches (payment_id, line_id, account_id, rule, recorded_at, ended_at) SELECT ref, `+line+`, 'acc', 'x', recorded_at, ended_at
 		FROM json_to_recordset($1) AS d(ref text, recorded_at timestamptz, ended_at timestamptz)`)
+	between()
 	insert(t, owner, rows["payouts"], `WITH d AS (SELECT 'pyo_' || ref || row_number() OVER () AS id, * FROM json_to_recordset($1) AS d(ref text, recorded_at timestamptz, ended_at timestamptz)),
 		p AS (INSERT INTO payouts (id, bank_account, rule, proven, recorded_by, recorded_at, ended_at) SELECT id, '1', 'named', true, 'x', recorded_at, ended_at FROM d)
 		INSERT INTO payout_days (payout_id, account_id, date, net, amount, counts_on, ended_at) SELECT d.id, 'acc', l.date, 1, 1, l.date, d.ended_at FROM d JOIN settlement_lines l ON l.key = d.ref`)
+	between()
 }
 
 func (w *world) writePayment(p wPayment, mode string, put func(string, row)) {

@@ -140,7 +140,14 @@ func (s *server) readyz(c *gin.Context) {
 		c.JSON(http.StatusServiceUnavailable, gin.H{"status": "database"})
 		return
 	}
-	c.JSON(http.StatusOK, gin.H{"status": "ok"})
+	said := gin.H{"status": "ok"}
+	if replica, err := s.Adoption.CheckReplica(ctx); err != nil {
+		s.Log.WarnContext(ctx, "the replica for reports does not answer", "error", err)
+		said["replica"] = "unreachable" // reports are read from the primary meanwhile
+	} else if replica {
+		said["replica"] = "ok"
+	}
+	c.JSON(http.StatusOK, said)
 }
 
 const (
