@@ -173,7 +173,7 @@ func (a *app) work(ctx context.Context, every time.Duration) *sync.WaitGroup {
 		{"slips", 2 * every, 1, a.reconciler.MatchSlips}, {"missed", 30 * every, 1, a.reconciler.MarkDue}, {"days", 2 * every, 1, a.reconciler.MatchLeft},
 		{"late", time.Minute, 1, a.reconciler.AdjustLate}, {"reports", 2 * every, 1, a.reporter.Produce},
 		{"payers", 5 * time.Second, 1, a.book.FlagPayers}, {"flags", time.Minute, 1, a.book.CompareFlags},
-		{"aggregates", every, 1, a.folder.Fold},
+		{"aggregates", every, 1, a.folder.Fold}, {"sums", time.Hour, 1, a.reporter.CheckAggregates},
 		{"overrides", every, 1, func(ctx context.Context, _ int) (int, error) { return 0, a.duty.applyOverrides(ctx) }},
 		{"probes", every, 1, a.duty.probe},
 		{"housekeeping", time.Hour, 1, a.gateway.Housekeep},

@@ -68,6 +68,14 @@ func vector() string {
 	return "ARRAY[" + strings.Join(cells, ", ") + "]::bigint[]"
 }
 
+// patient lets one statement read a large period to its end: a closing is no page that somebody waits for.
+func patient(ctx context.Context, tx *sqlx.Tx) error {
+	if _, err := tx.ExecContext(ctx, `SET LOCAL statement_timeout = '15min'`); err != nil {
+		return fmt.Errorf("reading a closed period: %w", err)
+	}
+	return nil
+}
+
 // digest hashes every fact of a period as it was known.
 func (r *Reporter) digest(ctx context.Context, q Question) (Digest, error) {
 	s, err := q.read(r.now())
@@ -79,6 +87,9 @@ func (r *Reporter) digest(ctx context.Context, q Question) (Digest, error) {
 		return Digest{}, err
 	}
 	defer tx.Rollback() // it wrote nothing
+	if err := patient(ctx, tx); err != nil {
+		return Digest{}, err
+	}
 	rows, err := tx.QueryContext(ctx, facts+`
 		SELECT concat_ws('|', subject, source_system, dossier_code, coalesce(order_id, ''), agency_code, procedure_code, coalesce(provider, ''), coalesce(channel, ''), coalesce(bucket, ''),
 			to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), `+vector()+`::text) AS line

@@ -24,6 +24,9 @@ func (r *Reporter) changes(ctx context.Context, a, b *Revision, after string, li
 		return nil, err
 	}
 	defer tx.Rollback() // it wrote nothing
+	if err := patient(ctx, tx); err != nil {
+		return nil, err
+	}
 	side := func(asOf string) string {
 		return `(` + strings.ReplaceAll(facts, "$1", asOf) + ` SELECT concat_ws('/', subject, source_system, dossier_code, coalesce(order_id, '')) COLLATE "C" AS key, subject, order_id, dossier_code,
 			agency_code, bucket, net::bigint AS net, at, ` + vector() + ` AS adds FROM facts)`
