@@ -46,7 +46,7 @@ func repaid(d dice, w *world, at time.Time) bool {
 		for _, f := range first.matches {
 			proven = proven || f.to == nil
 		}
-		if proven && d.yes(70) {
+		if proven && len(first.disputes) == 0 && d.yes(70) { // what a dispute keeps back is less proof than the copy would have
 			p.matches = []fact{{from: at}}
 		}
 		if classOf(p.channel) == "online" && d.yes(30) {
