@@ -9,7 +9,7 @@ type cells struct{ cand, value string }
 // the figure, and so many of those cells are read as hold a page. Dossiers that are not folded are taken in whole. Its parameters are those
 // of a page, then the period's dates ($10 to $13), and the day and agency ($14, $15) at which the page before ended. known is false where no sum counts
 // the figure's part in the bucket.
-func cellsOf(b Behind, f figure, of successors, some bool) (c cells, known bool) {
+func cellsOf(b Behind, f figure, of successors, broken, some bool) (c cells, known bool) {
 	part, none, known := f.within(b.Bucket)
 	if !known {
 		return c, false
@@ -28,7 +28,7 @@ func cellsOf(b Behind, f figure, of successors, some bool) (c cells, known bool)
 	if b.Given {
 		group = " AND " + of.code(b.GroupBy) + " = $7"
 		ofFacts = group
-		if by := map[string]string{"a": "agency_code", "p": "procedure_code"}[cut(b.GroupBy, false)]; by != "" && breaks[b.GroupBy] == "" { // which they are is found once
+		if by := map[string]string{"a": "agency_code", "p": "procedure_code"}[cut(b.GroupBy, false)]; by != "" && !broken { // which they are is found once
 			keys = `keys AS MATERIALIZED (SELECT code AS ` + by + ` FROM (SELECT DISTINCT ` + by + ` AS code FROM report_cubes WHERE grain = 'm` + cut(b.GroupBy, false) + `' AND day > $10::date - 31 AND day < $13::date) k,
 				LATERAL (SELECT ($10::timestamp - interval '7 hours') AT TIME ZONE 'UTC' AS at, k.code AS ` + by + `) f WHERE true` + group + `),
 			`
@@ -75,6 +75,6 @@ func cellsOf(b Behind, f figure, of successors, some bool) (c cells, known bool)
 			WHERE ` + part.condition() + ofFacts + out + ` AND (` + factKey + ` || '~') COLLATE "C" > $8
 			ORDER BY ` + factKey + ` COLLATE "C", f.order_id COLLATE "C" LIMIT $9::bigint + ` + stale + `),
 		cand AS MATERIALIZED (SELECT source_system, dossier_code FROM chosen` + map[bool]string{true: ` UNION SELECT source_system, dossier_code FROM due`, false: ` GROUP BY 1, 2`}[some] + `)`
-	c.value = `((SELECT coalesce(sum(` + sum + `), 0) FROM (` + cubesOf(b.GroupBy, scoped, 10, 4, []string{sum}) + `) f WHERE true` + group + `) + ` + signed + `)::bigint`
+	c.value = `((SELECT coalesce(sum(` + sum + `), 0) FROM (` + cubesOf(b.GroupBy, scoped, broken, 10, 4, []string{sum}) + `) f WHERE true` + group + `) + ` + signed + `)::bigint`
 	return c, true
 }

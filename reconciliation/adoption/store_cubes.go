@@ -71,6 +71,26 @@ func byDays(groupBy string) bool { return groupBy == "day" }
 // are read by days.
 var breaks = map[string]string{"field": `SELECT valid_from AS d FROM procedure_versions UNION SELECT valid_to FROM procedure_versions WHERE valid_to IS NOT NULL`}
 
+// isBroken reports whether a grouping's code changes within a period. Where it does not, it is found once for all of it.
+func isBroken(ctx context.Context, tx *sqlx.Tx, groupBy string, s *span) (broken bool, err error) {
+	days := breaks[groupBy]
+	if days == "" {
+		return false, nil
+	}
+	if err := tx.GetContext(ctx, &broken, `SELECT EXISTS (SELECT FROM (`+days+`) b WHERE b.d > $1::date AND b.d < $2::date)`, day(s.from), day(s.to)); err != nil {
+		return false, fmt.Errorf("looking for changes of the catalogue: %w", err)
+	}
+	return broken, nil
+}
+
+// quickly sets a transaction up for questions to the sums: to plan one takes longer than to answer it, and so does waking a second process.
+func quickly(ctx context.Context, tx *sqlx.Tx) error {
+	if _, err := tx.ExecContext(ctx, `SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL max_parallel_workers_per_gather = 0`); err != nil {
+		return fmt.Errorf("asking the sums: %w", err)
+	}
+	return nil
+}
+
 // ofTime reports whether a grouping asks for the time of a row.
 func ofTime(groupBy string) bool {
 	return groupBy == "day" || groupBy == "month" || groupBy == "quarter" || groupBy == "year"
@@ -93,15 +113,15 @@ func stretched(s *span, byDays bool) stretch {
 }
 
 // cubes is the aggregates' rows of a period as a relation: its dates are the parameters from $n on, the agencies, where it is scoped, $a.
-func cubes(groupBy string, scoped bool, n, a int) string {
+func cubes(groupBy string, scoped, broken bool, n, a int) string {
 	columns := []string{}
 	for _, m := range reported() {
 		columns = append(columns, m.column)
 	}
-	return cubesOf(groupBy, scoped, n, a, columns)
+	return cubesOf(groupBy, scoped, broken, n, a, columns)
 }
 
-func cubesOf(groupBy string, scoped bool, n, a int, columns []string) string {
+func cubesOf(groupBy string, scoped, broken bool, n, a int, columns []string) string {
 	only := ""
 	if scoped {
 		only = fmt.Sprintf(" AND agency_code = ANY ($%d::text[])", a)
@@ -110,7 +130,10 @@ func cubesOf(groupBy string, scoped bool, n, a int, columns []string) string {
 		return fmt.Sprintf(`SELECT day, agency_code, procedure_code, provider, channel, %s FROM report_cubes
 			WHERE grain = '%s' AND day >= $%d::date AND day < $%d::date%s`, strings.Join(columns, ", "), grain+cut(groupBy, scoped), from, to, only+where)
 	}
-	days := breaks[groupBy]
+	days := ""
+	if broken {
+		days = breaks[groupBy]
+	}
 	all := part("d", n, n+1, "") + " UNION ALL " + part("d", n+2, n+3, "")
 	if days == "" {
 		all += " UNION ALL " + part("m", n+1, n+2, "")
@@ -136,8 +159,12 @@ func since() string {
 }
 
 func (r *Reporter) summed(ctx context.Context, tx *sqlx.Tx, q Question, s *span, some bool) ([]counted, error) {
-	if _, err := tx.ExecContext(ctx, `SET LOCAL plan_cache_mode = force_generic_plan`); err != nil { // to plan takes longer than to count
-		return nil, fmt.Errorf("counting the rate: %w", err)
+	if err := quickly(ctx, tx); err != nil {
+		return nil, err
+	}
+	broken, err := isBroken(ctx, tx, q.GroupBy, s)
+	if err != nil {
+		return nil, err
 	}
 	all, scoped := reported(), len(q.Agencies) > 0
 	var columns, sums, signed []string
@@ -148,7 +175,7 @@ func (r *Reporter) summed(ctx context.Context, tx *sqlx.Tx, q Question, s *span,
 	}
 	code, p := s.successors.code(q.GroupBy), stretched(s, byDays(q.GroupBy))
 	args := []any{p.from, p.first, p.last, p.to}
-	query := `WITH cubes AS (` + cubes(q.GroupBy, scoped, 1, 5) + `), grouped AS (SELECT ` + code + ` AS c, f.* FROM cubes f)`
+	query := `WITH cubes AS (` + cubes(q.GroupBy, scoped, broken, 1, 5) + `), grouped AS (SELECT ` + code + ` AS c, f.* FROM cubes f)`
 	if scoped {
 		args = append(args, pq.Array(s.sees(q.Agencies)))
 	}
@@ -158,7 +185,7 @@ func (r *Reporter) summed(ctx context.Context, tx *sqlx.Tx, q Question, s *span,
 			only = "WHERE subject IN ('unit', 'refunded')"
 		}
 		args = []any{s.asOf, s.from, s.to, pq.Array(s.sees(q.Agencies)), p.from, p.first, p.last, p.to}
-		query = `WITH ` + since() + judged + `, cubes AS (` + cubes(q.GroupBy, scoped, 5, 4) + `),
+		query = `WITH ` + since() + judged + `, cubes AS (` + cubes(q.GroupBy, scoped, broken, 5, 4) + `),
 			signed AS (SELECT 1 AS sign, ` + storable + ` FROM facts
 				UNION ALL SELECT -1, ` + prefixed("f.", factColumns) + ` FROM cand JOIN report_facts f USING (source_system, dossier_code)
 				WHERE f.at >= $2 AND f.at < $3 AND (cardinality($4::text[]) = 0 OR f.agency_code = ANY ($4))),

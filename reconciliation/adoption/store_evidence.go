@@ -40,9 +40,13 @@ func (r *Reporter) looked(ctx context.Context, tx *sqlx.Tx, b Behind, f figure, 
 		return "", err
 	}
 	args := []any{s.asOf, s.from, s.to, pq.Array(s.sees(b.Agencies)), b.Bucket, b.Given, b.Group, after, b.Limit + 1}
-	if where, known := cellsOf(b, f, s.successors, o.Touched > 0); known && !o.raw() {
-		if _, err := tx.ExecContext(ctx, `SET LOCAL plan_cache_mode = force_generic_plan`); err != nil {
-			return "", fmt.Errorf("listing what is behind %s: %w", b.Figure, err)
+	broken, err := isBroken(ctx, tx, b.GroupBy, s)
+	if err != nil {
+		return "", err
+	}
+	if where, known := cellsOf(b, f, s.successors, broken, o.Touched > 0); known && !o.raw() {
+		if err := quickly(ctx, tx); err != nil {
+			return "", err
 		}
 		p, from, agency := stretched(s, byDays(b.GroupBy)), day(s.from), ""
 		if at := strings.SplitN(after, " ", 3); len(at) == 3 && at[0] > from {
