@@ -15,8 +15,7 @@ var behind = map[subject]string{
 	units:     `LEFT JOIN paid x ON x.order_id = f.order_id AND x.net > 0`,
 	refunded:  `LEFT JOIN paid x ON x.order_id = f.order_id`,
 	exemption: `LEFT JOIN paid x ON false`,
-	dossiers: `LEFT JOIN (SELECT y.*, o.source_system, o.dossier_code FROM paid y JOIN ord o ON o.id = y.order_id WHERE y.net > 0) x
-		ON x.source_system = f.source_system AND x.dossier_code = f.dossier_code`,
+	dossiers:  `LEFT JOIN of_dossier x ON x.source_system = f.source_system AND x.dossier_code = f.dossier_code`,
 }
 
 // key is a line's place in the list: from day to day, agency to agency, dossier to dossier. No code of an agency has a blank in it or anything that
@@ -65,6 +64,7 @@ func (r *Reporter) page(ctx context.Context, tx *sqlx.Tx, b Behind, f figure, of
 		counts = `CASE row_number() OVER (PARTITION BY f.source_system, f.dossier_code, f.order_id ORDER BY x.order_id, x.payment_id) WHEN 1 THEN ` + column(f.weight) + ` ELSE 0 END`
 	}
 	rows, err := tx.QueryContext(ctx, `WITH `+cand+judged+`,
+		of_dossier AS MATERIALIZED (SELECT y.*, o.source_system, o.dossier_code FROM paid y JOIN ord o ON o.id = y.order_id WHERE y.net > 0), -- once, not for each line
 		picked AS (SELECT f.* FROM facts f WHERE `+f.condition()+` AND ($5 = '' OR f.bucket = $5) AND ($6 = false OR `+of.code(b.GroupBy)+` = $7)),
 		line AS MATERIALIZED (SELECT concat(`+factKey+`, coalesce(x.order_id, f.order_id, ''), ' ', x.payment_id) COLLATE "C" AS key,
 			x.payment_id, coalesce(x.order_id, f.order_id) AS order_id, f.dossier_code, coalesce(x.gross, 0) AS gross, coalesce(x.net, 0) AS net, x.channel, x.evidence, x.line_id, `+
