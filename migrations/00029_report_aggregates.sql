@@ -101,8 +101,8 @@ CREATE FUNCTION mark_allocations() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 CREATE FUNCTION mark_orders() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     INSERT INTO report_marks (what, key, key2, at) SELECT 'n', source_system, dossier_code, created_at FROM added; RETURN NULL; END $$;
 CREATE FUNCTION mark_order_lines() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    INSERT INTO report_marks (what, key) SELECT DISTINCT 'o'::"char", order_id FROM added WHERE NOT EXISTS ( -- one mark is enough where the order comes with its lines
-        SELECT FROM orders o WHERE o.id = added.order_id AND o.xmin = pg_current_xact_id()::xid AND o.status IN ('open', 'no_payment_needed')); RETURN NULL; END $$;
+    INSERT INTO report_marks (what, key) SELECT DISTINCT 'o'::"char", order_id FROM added WHERE NOT coalesce(( -- one mark is enough where the order comes with its lines; looked up one by one: a join would read all orders
+        SELECT o.xmin = pg_current_xact_id()::xid AND o.status IN ('open', 'no_payment_needed') FROM orders o WHERE o.id = added.order_id), false); RETURN NULL; END $$;
 CREATE FUNCTION mark_order() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     INSERT INTO report_marks (what, key) VALUES ('o', NEW.id);
     INSERT INTO report_marks (what, key, key2) VALUES ('d', OLD.source_system, OLD.dossier_code); RETURN NULL; END $$;
