@@ -86,3 +86,34 @@ func (s *Store) Records(ctx context.Context, f Filter) ([]Record, error) {
 	}
 	return rows, nil
 }
+
+// Look lists the audit for somebody who is then in it, with what they looked for; next is the Filter.After of the page that
+// follows, 0 at the end.
+func (s *Store) Look(ctx context.Context, by Actor, f Filter) (rows []Record, next int64, err error) {
+	if rows, err = s.Records(ctx, f); err != nil {
+		return nil, 0, err
+	}
+	if n := len(rows); n > 0 {
+		older := f
+		older.After, older.Limit = rows[n-1].ID, 1
+		more, err := s.Records(ctx, older)
+		if err != nil {
+			return nil, 0, err
+		}
+		if len(more) > 0 {
+			next = older.After
+		}
+	}
+	sought := map[string]any{"rows": len(rows)}
+	for name, v := range map[string]string{"object": f.Object, "actor": f.Actor, "action": f.Action} {
+		if v != "" {
+			sought[name] = v
+		}
+	}
+	for name, t := range map[string]time.Time{"from": f.From, "to": f.To} {
+		if !t.IsZero() {
+			sought[name] = t.Format(time.RFC3339)
+		}
+	}
+	return rows, next, s.Audit(ctx, nil, by, "audit.read", "", sought)
+}

@@ -127,6 +127,7 @@ func New(d Deps) (http.Handler, error) {
 	s.mountIOC(v1)
 	s.mountCatalogue(v1)
 	s.mountProposals(v1)
+	s.mountAudit(v1)
 	return heads{r}, nil
 }
 

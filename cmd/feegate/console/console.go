@@ -142,6 +142,7 @@ func (c *Console) Mount(mux *http.ServeMux) {
 	c.mountReports(mux)
 	c.on(mux, "GET /console/exceptions", reporting, c.exceptions)
 	c.on(mux, "GET /console/exceptions/{rule}", reporting, c.ruleFound)
+	c.on(mux, "GET /console/audit", auditing, c.audit)
 	mux.HandleFunc("/console/", func(w http.ResponseWriter, r *http.Request) {
 		v := &visit{c: c, w: w, r: r}
 		v.refuse(&gateway.Problem{Name: gateway.ProblemNotFound})
@@ -306,7 +307,7 @@ func (v *visit) nav() []link {
 		roles      []identity.Role
 	}{{"/console/today", "Hôm nay", reading}, {"/console/discrepancies", "Sai lệch", reading}, {"/console/bank", "Ngân hàng", reading}, {"/console/closings", "Khóa sổ", closers},
 		{"/console/upload", "Tải tệp", working},
-		{"/console/refunds", "Hoàn tiền", reading}, {"/console/ledger", "Sổ tiền", reading}, {"/console/search", "Tìm", reading}, {"/console/rate", "Tỷ lệ trực tuyến", reporting}, {"/console/outlook", "Nhìn tới", reporting}, {"/console/reports", "Báo cáo", reporters}, {"/console/catalogue", "Danh mục", browsing}} {
+		{"/console/refunds", "Hoàn tiền", reading}, {"/console/ledger", "Sổ tiền", reading}, {"/console/search", "Tìm", reading}, {"/console/rate", "Tỷ lệ trực tuyến", reporting}, {"/console/outlook", "Nhìn tới", reporting}, {"/console/reports", "Báo cáo", reporters}, {"/console/catalogue", "Danh mục", browsing}, {"/console/audit", "Nhật ký", auditing}} {
 		auditor := n.path != "/console/upload" && v.may(identity.Auditor)
 		if auditor || v.may(n.roles...) {
 			out = append(out, link{n.path, n.name, strings.HasPrefix(v.r.URL.Path, n.path)})
