@@ -99,6 +99,22 @@ func TestFormsSayWhatTheReportSays(t *testing.T) {
 		t.Errorf("a shape that is not: %d", r.status)
 	}
 
+	// The report itself as a workbook: what its CSV says.
+	book := x.as(x.reporter, http.MethodGet, "/v1/reports/adoption.xlsx"+march+"&group_by=agency", "", nil)
+	sheet, err := excelize.OpenReader(bytes.NewReader(book.body))
+	if book.status != 200 || err != nil {
+		t.Fatalf("%d %v", book.status, err)
+	}
+	cells, err := sheet.GetRows(sheet.GetSheetList()[0], excelize.Options{RawCellValue: true})
+	if err != nil || len(cells) != 3 {
+		t.Fatalf("%v %v", cells, err)
+	}
+	for i, name := range cells[0] {
+		if want := map[string]string{"transactions_numerator": "6", "transactions_denominator": "11", "transactions_percent": "0.5455"}[name]; want != "" && cells[2][i] != want {
+			t.Errorf("%s: %s, want %s", name, cells[2][i], want)
+		}
+	}
+
 	// CSV: the same cells.
 	r := x.as(x.reporter, http.MethodGet, "/v1/reports/forms/BM-01.csv"+march, "", nil)
 	lines, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(string(r.body), "\ufeff"))).ReadAll()

@@ -10,6 +10,7 @@ import (
 	"feegate/gateway"
 	"feegate/gateway/identity"
 	"feegate/reconciliation/adoption"
+	"feegate/reconciliation/adoption/forms"
 )
 
 // mountAdoption adds the online payment rate and the payments behind it. A program with the scope sees the figures of the whole
@@ -18,6 +19,7 @@ func (s *server) mountAdoption(v1 *gin.RouterGroup) {
 	may := s.may(identity.ReportsRead, identity.Reporter, identity.Finance, identity.Approver)
 	v1.GET("/reports/adoption", may, s.adoption)
 	v1.GET("/reports/adoption.csv", may, s.adoption)
+	v1.GET("/reports/adoption.xlsx", may, s.adoption)
 	v1.GET("/reports/adoption/evidence", may, s.adoptionEvidence)
 }
 
@@ -40,6 +42,16 @@ func (s *server) adoption(c *gin.Context) {
 	report, err := s.Adoption.Adoption(c.Request.Context(), q)
 	if err != nil {
 		s.refuse(c, err)
+		return
+	}
+	if strings.HasSuffix(c.FullPath(), ".xlsx") {
+		raw, err := forms.Report(report)
+		if err != nil {
+			s.refuse(c, err)
+			return
+		}
+		c.Header("Content-Disposition", `attachment; filename="adoption_`+q.From+`_`+q.To+`.xlsx"`)
+		c.Data(http.StatusOK, xlsxType, raw)
 		return
 	}
 	if !strings.HasSuffix(c.FullPath(), ".csv") && !wantsTable(c) {

@@ -48,7 +48,7 @@ func (c *Console) reports(v *visit) error {
 	}
 	now := c.Now().In(vietnam)
 	first := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, vietnam).AddDate(0, -1, 0)
-	d := reportsData{From: first.Format(time.DateOnly), To: first.AddDate(0, 1, -1).Format(time.DateOnly), MayClose: v.may(reporters...) && len(v.session.Principal.Agencies) == 0, Papers: c.paperList()}
+	d := reportsData{From: first.Format(time.DateOnly), To: first.AddDate(0, 1, -1).Format(time.DateOnly), MayClose: v.may(reporters...) && len(v.session.Principal.Agencies) == 0, Papers: v.papers()}
 	for _, i := range items {
 		d.Rows = append(d.Rows, v.revisionRow(i))
 	}
@@ -58,9 +58,13 @@ func (c *Console) reports(v *visit) error {
 	return v.show(http.StatusOK, "reports", "Báo cáo", d)
 }
 
-func (c *Console) paperList() (out []paper) {
-	for _, id := range c.Forms.IDs() {
-		out = append(out, paper{id, c.Forms.Title(id)})
+// papers are the forms that the person may take.
+func (v *visit) papers() (out []paper) {
+	if !v.may(append([]identity.Role{identity.Auditor}, reporting...)...) {
+		return nil
+	}
+	for _, id := range v.c.Forms.IDs() {
+		out = append(out, paper{id, v.c.Forms.Title(id)})
 	}
 	return out
 }
@@ -133,7 +137,7 @@ func (c *Console) revision(v *visit) error {
 	if err != nil {
 		return err
 	}
-	d := revisionData{revisionRow: v.revisionRow(*rev), Whole: len(v.session.Principal.Agencies) == 0, Papers: c.paperList(), Query: "from=" + from + "&to=" + to + "&revision=" + strconv.Itoa(n)}
+	d := revisionData{revisionRow: v.revisionRow(*rev), Whole: len(v.session.Principal.Agencies) == 0, Papers: v.papers(), Query: "from=" + from + "&to=" + to + "&revision=" + strconv.Itoa(n)}
 	d.Mine = rev.ClosedBy == v.session.Principal.ID
 	d.MayApprove = rev.ApprovedBy == nil && v.may(identity.Approver) && d.Whole
 	if d.Whole && rev.Revision > 1 {
