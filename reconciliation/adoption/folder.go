@@ -39,6 +39,7 @@ type mark struct {
 	Lo    *int64     `db:"lo" json:"lo"`
 	Hi    *int64     `db:"hi" json:"hi"`
 	Known *time.Time `db:"at" json:"at"`
+	lines *int64     // of an account's day: about so many, at most one more than a fold takes
 }
 
 // Fold takes what is marked, as much as one transaction should, and says how many dossiers it counted anew; limit is there so that it is a
@@ -63,11 +64,13 @@ func (f *Folder) FoldAll(ctx context.Context) (dossiers int, err error) {
 
 // share splits the marks into those to fold now and the rest of one that speaks of many: done is what of it is folded now.
 func share(all []mark) (now []mark, large *mark) {
-	var matches int64
+	var matches, lines int64
 	for i := range all {
 		m := &all[i]
 		switch {
-		case m.What == "*" || m.What == "a" || m.What == "y":
+		case m.What == "a" && m.lines != nil && lines+*m.lines <= chunk: // a small day, with others
+			lines += *m.lines
+		case m.What == "*" || m.What == "a":
 			large = m
 			continue
 		case m.What == "m":

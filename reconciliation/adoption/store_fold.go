@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
@@ -86,9 +87,16 @@ func (f *Folder) batch(ctx context.Context, tx *sqlx.Tx) (more bool, dossiers in
 		WHERE NOT (what = 'p' AND EXISTS (SELECT FROM payments p WHERE p.id = m.key AND p.status NOT IN ('succeeded', 'reversed'))) LIMIT $1`, marksAtOnce); err != nil {
 		return false, 0, err
 	}
+	found := len(all)
+	all, gone, err := payoutsAsDays(ctx, tx, all)
+	if err != nil {
+		return false, 0, err
+	}
+	if err := sized(ctx, tx, all); err != nil {
+		return false, 0, err
+	}
 	now, large := share(all)
-	more = len(all) == marksAtOnce || len(now) < len(all)
-	gone := make([]string, 0, len(now)+1)
+	more = found == marksAtOnce || len(now) < len(all) || len(gone) > 0
 	for _, m := range now {
 		gone = append(gone, m.At)
 	}
@@ -124,6 +132,62 @@ func (f *Folder) batch(ctx context.Context, tx *sqlx.Tx) (more bool, dossiers in
 	return more, dossiers, carry(ctx, tx)
 }
 
+// payoutsAsDays turns the marks of payouts into marks of the days that they pay, each once, to be taken by the next fold. gone are the places of those it
+// turned.
+func payoutsAsDays(ctx context.Context, tx *sqlx.Tx, all []mark) (rest []mark, gone []string, err error) {
+	var keys []string
+	known := []*time.Time{}
+	for _, m := range all {
+		if m.What != "y" {
+			rest = append(rest, m)
+			continue
+		}
+		gone, keys, known = append(gone, m.At), append(keys, m.Key), append(known, m.Known)
+	}
+	if len(keys) == 0 {
+		return rest, nil, nil
+	}
+	if _, err := tx.ExecContext(ctx, `INSERT INTO report_marks (what, key, key2, at) SELECT 'a', d.account_id, d.date::text, max(greatest(k.at, y.recorded_at, y.ended_at))
+		FROM unnest($1::text[], $2::timestamptz[]) AS k(id, at) JOIN payouts y ON y.id = k.id JOIN payout_days d ON d.payout_id = y.id GROUP BY d.account_id, d.date`, pq.Array(keys), pq.Array(known)); err != nil {
+		return nil, nil, fmt.Errorf("resolving payouts: %w", err)
+	}
+	return rest, gone, nil
+}
+
+// sized tells how many lines the marked days have, so that small ones are folded together.
+func sized(ctx context.Context, tx *sqlx.Tx, all []mark) error {
+	at := map[string]int{}
+	var places, accounts, dates, after []string
+	for i, m := range all {
+		if m.What == "a" {
+			at[m.At], places, accounts, dates = i, append(places, m.At), append(accounts, m.Key), append(dates, m.Key2)
+			from := ""
+			if m.After != nil {
+				from = *m.After
+			}
+			after = append(after, from)
+		}
+	}
+	if len(places) == 0 {
+		return nil
+	}
+	rows, err := tx.QueryContext(ctx, `SELECT k.place, (SELECT count(*) FROM (SELECT FROM settlement_lines l WHERE l.account_id = k.account AND l.date = k.day AND l.superseded_at IS NULL AND l.key > k.after LIMIT $5) x)
+		FROM unnest($1::text[], $2::text[], $3::date[], $4::text[]) AS k(place, account, day, after)`, pq.Array(places), pq.Array(accounts), pq.Array(dates), pq.Array(after), chunk+1)
+	if err != nil {
+		return fmt.Errorf("measuring marked days: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var place string
+		var n int64
+		if err := rows.Scan(&place, &n); err != nil {
+			return fmt.Errorf("measuring marked days: %w", err)
+		}
+		all[at[place]].lines = &n
+	}
+	return rows.Err()
+}
+
 // part takes a bite of a mark that speaks of many; the rest stays marked. done: nothing is left of it.
 func (f *Folder) part(ctx context.Context, tx *sqlx.Tx, m *mark) (now []mark, done bool, err error) {
 	switch m.What {
@@ -135,10 +199,6 @@ func (f *Folder) part(ctx context.Context, tx *sqlx.Tx, m *mark) (now []mark, do
 		}
 		_, err := tx.ExecContext(ctx, `UPDATE report_marks SET lo = $2 WHERE ctid = $1::tid`, m.At, end+1)
 		return []mark{bite}, false, err
-	case "y": // by the account's days
-		_, err := tx.ExecContext(ctx, `INSERT INTO report_marks (what, key, key2, at) SELECT 'a', d.account_id, d.date::text, greatest($2, y.recorded_at, y.ended_at)
-			FROM payout_days d JOIN payouts y ON y.id = d.payout_id WHERE y.id = $1`, m.Key, m.Known)
-		return nil, true, err
 	case "a":
 		bite := *m
 		if err := tx.GetContext(ctx, &bite.Upto, `SELECT max(key) FROM (SELECT key FROM settlement_lines WHERE account_id = $1 AND date = $2::date AND superseded_at IS NULL
