@@ -2,9 +2,11 @@ package console
 
 import (
 	"html/template"
+	"math"
 	"math/big"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -248,7 +250,14 @@ func (c *Console) words() template.FuncMap {
 			return word{"", "·", s}
 		},
 		"bucket": or(bucketWords), "because": or(becauseWords),
-		"comma":   func(s string) string { return strings.Replace(s, ".", ",", 1) },
+		"comma": func(s string) string { return strings.Replace(s, ".", ",", 1) },
+		"round": func(s string) string {
+			f, err := strconv.ParseFloat(s, 64)
+			if err != nil {
+				return s
+			}
+			return count(int64(math.Round(f)))
+		},
 		"deref64": func(n *int64) int64 { return *n },
 		"rateof":  func(r adoption.Rate) *adoption.Rate { return &r }}
 }
