@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"feegate/gateway/identity"
+	"feegate/reconciliation/document"
 )
 
 // auditCommands are what an auditor does at the machine.
@@ -107,7 +108,7 @@ func (c *exportAuditCommand) Run(i *invocation) (err error) {
 				}
 				continue
 			}
-			_ = table.Write([]string{strconv.FormatInt(r.ID, 10), r.RecordedAt.In(vietnam).Format(time.RFC3339Nano), string(r.ActorKind), plainCell(r.Actor), plainCell(r.Action), plainCell(r.Object), plainCell(r.Address), plainCell(r.RequestID), string(r.Detail)})
+			_ = table.Write([]string{strconv.FormatInt(r.ID, 10), r.RecordedAt.In(vietnam).Format(time.RFC3339Nano), string(r.ActorKind), document.Harmless(r.Actor), document.Harmless(r.Action), document.Harmless(r.Object), document.Harmless(r.Address), document.Harmless(r.RequestID), string(r.Detail)})
 		}
 		if len(rows) < f.Limit {
 			break
@@ -116,12 +117,4 @@ func (c *exportAuditCommand) Run(i *invocation) (err error) {
 	}
 	table.Flush()
 	return table.Error()
-}
-
-// plainCell keeps a spreadsheet from taking a text for a formula.
-func plainCell(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r\n", rune(s[0])) {
-		return "'" + s
-	}
-	return s
 }

@@ -7,6 +7,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"feegate/reconciliation/document"
 )
 
 // WriteCSV writes the report as a table, the total last. It begins with a byte order mark: without one the spreadsheets that
@@ -30,7 +32,7 @@ func (r *Report) WriteCSV(w io.Writer) error {
 		if row.Group != nil {
 			g = *row.Group
 		}
-		line := []string{r.Definition, r.Period.From, r.Period.To, r.AsOf.Format("2006-01-02T15:04:05Z07:00"), r.GroupBy, safe(g.Code), safe(g.Name)}
+		line := []string{r.Definition, r.Period.From, r.Period.To, r.AsOf.Format("2006-01-02T15:04:05Z07:00"), r.GroupBy, document.Harmless(g.Code), document.Harmless(g.Name)}
 		phi, lePhi, nvtc := row.ByKind["phi"], row.ByKind["le_phi"], row.ByKind["nvtc"]
 		rates := row.Rates
 		for _, x := range []*Rate{&rates.Transactions, &rates.TransactionsUpper, &rates.TransactionsRemote, rates.Dossiers, &rates.Amount, rates.Coverage,
@@ -70,12 +72,4 @@ func (r *Rate) cells() []string {
 		percent = *r.Percent
 	}
 	return []string{strconv.FormatInt(r.Numerator, 10), strconv.FormatInt(r.Denominator, 10), percent}
-}
-
-// safe keeps a spreadsheet from taking a text for a formula: what begins like one gets an apostrophe, which it shows as text.
-func safe(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r\n", rune(s[0])) {
-		return "'" + s
-	}
-	return s
 }
