@@ -122,7 +122,7 @@ func (s *server) enabled(c *gin.Context) {
 	q, err := s.question(c)
 	var e *honesty.Enabled
 	if err == nil {
-		e, err = s.Honesty.Enabled(c.Request.Context(), c.Query("on"), q.From, q.To, q.Agencies)
+		e, err = s.Honesty.Enabled(c.Request.Context(), c.Query("on"), q.From, q.To, "", q.Agencies)
 	}
 	if err != nil {
 		s.refuse(c, err)

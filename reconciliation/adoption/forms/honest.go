@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"feegate/reconciliation/adoption"
 	"feegate/reconciliation/adoption/honesty"
@@ -15,7 +16,11 @@ func (a *Ask) honest() honesty.Question {
 
 // bm02 is which fee-bearing procedures can be paid online.
 func (m *Maker) bm02(ctx context.Context, a Ask, f *Form) error {
-	e, err := m.book.Enabled(ctx, a.To, a.From, a.To, a.Agencies)
+	on := a.To
+	if known := f.Head.AsOf.Format(time.DateOnly); known < on { // of a period under way: as it stands
+		on = known
+	}
+	e, err := m.book.Enabled(ctx, on, a.From, a.To, a.AsOf, a.Agencies)
 	if err != nil {
 		return err
 	}

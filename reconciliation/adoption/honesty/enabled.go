@@ -85,8 +85,8 @@ func (p *Procedure) tell() {
 }
 
 // Enabled answers which procedures can be paid online. on is a day, from and to the period in which payments are looked for; where absent
-// today, and the month up to on.
-func (b *Book) Enabled(ctx context.Context, on, from, to string, agencies []string) (*Enabled, error) {
+// today, and the month up to on. asOf is a time as in a Question; "" is now.
+func (b *Book) Enabled(ctx context.Context, on, from, to, asOf string, agencies []string) (*Enabled, error) {
 	now := b.now().In(zone)
 	var bad faults
 	if on == "" {
@@ -105,7 +105,7 @@ func (b *Book) Enabled(ctx context.Context, on, from, to string, agencies []stri
 	if from == "" {
 		from = day.AddDate(0, 0, 1-day.Day()).Format(time.DateOnly)
 	}
-	q := Question{From: from, To: to, Agencies: agencies}
+	q := Question{From: from, To: to, AsOf: asOf, Agencies: agencies}
 	s, err := q.read(now)
 	if err != nil {
 		return nil, err
