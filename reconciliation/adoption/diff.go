@@ -45,14 +45,22 @@ type Change struct {
 	Cause       string           `json:"cause"`
 	CauseVI     string           `json:"cause_vi"`
 	Because     []Because        `json:"because"` // what was recorded between the two
-	key         string
+	key, source string
 }
 
 // Side is how a fact counts in one of the revisions.
 type Side struct {
-	Bucket *string   `json:"bucket"`
-	Net    int64     `json:"net"`
-	At     time.Time `json:"at"`
+	Bucket        *string   `json:"bucket"`
+	Net           int64     `json:"net"`
+	At            time.Time `json:"at"`
+	AgencyCode    string    `json:"agency_code"`
+	ProcedureCode string    `json:"procedure_code"`
+	Channel       *string   `json:"channel"`
+}
+
+// Elsewhere reports whether it counts for another agency or procedure than before.
+func (c *Change) Elsewhere() bool {
+	return c.Before != nil && c.After != nil && (c.Before.AgencyCode != c.After.AgencyCode || c.Before.ProcedureCode != c.After.ProcedureCode)
 }
 
 // Because is one record that made the change.
@@ -166,6 +174,7 @@ var causes = map[string]string{
 	"bank_unproven":    "Tiền không còn thấy ở ngân hàng",
 	"dossier_told":     "Hệ thống giải quyết hồ sơ báo thêm về hồ sơ",
 	"dossier_payments": "Các khoản nộp của hồ sơ thay đổi",
+	"moved":            "Chuyển sang đơn vị, thủ tục, kênh hoặc ngày khác",
 	"counted_anew":     "Được tính theo cách khác",
 }
 
@@ -205,6 +214,8 @@ func (c *Change) explain() {
 		c.Cause = "bank_proven"
 	case c.Adds["bank_proven"] < 0:
 		c.Cause = "bank_unproven"
+	case len(c.Adds) == 0:
+		c.Cause = "moved"
 	default:
 		c.Cause = "counted_anew"
 	}

@@ -29,12 +29,12 @@ func (r *Reporter) changes(ctx context.Context, a, b *Revision, after string, li
 	}
 	side := func(asOf string) string {
 		return `(` + strings.ReplaceAll(facts, "$1", asOf) + ` SELECT concat_ws('/', subject, source_system, dossier_code, coalesce(order_id, '')) COLLATE "C" AS key, subject, order_id, dossier_code,
-			agency_code, bucket, net::bigint AS net, at, ` + vector() + ` AS adds FROM facts)`
+			source_system, agency_code, procedure_code, provider, channel, bucket, net::bigint AS net, at, ` + vector() + ` AS adds FROM facts)`
 	}
 	rows, err := tx.QueryContext(ctx, `SELECT coalesce(b.key, a.key), coalesce(b.subject, a.subject), coalesce(b.order_id, a.order_id), coalesce(b.dossier_code, a.dossier_code), coalesce(b.agency_code, a.agency_code),
-			a.bucket, a.net, a.at, a.adds, b.bucket, b.net, b.at, b.adds
+			coalesce(b.source_system, a.source_system), a.bucket, a.net, a.at, a.agency_code, a.procedure_code, a.channel, a.adds, b.bucket, b.net, b.at, b.agency_code, b.procedure_code, b.channel, b.adds
 		FROM `+side("$1")+` a FULL JOIN `+side("$5")+` b ON a.key = b.key
-		WHERE (a.bucket, a.net, a.at, a.adds, a.agency_code) IS DISTINCT FROM (b.bucket, b.net, b.at, b.adds, b.agency_code) AND coalesce(b.key, a.key) > $6 COLLATE "C"
+		WHERE (a.bucket, a.net, a.at, a.adds, a.agency_code, a.procedure_code, a.provider, a.channel) IS DISTINCT FROM (b.bucket, b.net, b.at, b.adds, b.agency_code, b.procedure_code, b.provider, b.channel) AND coalesce(b.key, a.key) > $6 COLLATE "C"
 		ORDER BY 1 LIMIT $7`, a.AsOf, s.from, s.to, pq.Array([]string{}), b.AsOf, after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("comparing revisions: %w", err)
@@ -44,19 +44,21 @@ func (r *Reporter) changes(ctx context.Context, a, b *Revision, after string, li
 	for rows.Next() {
 		c := Change{Adds: map[string]int64{}}
 		var left, right struct {
-			bucket *string
-			net    sql.NullInt64
-			at     *time.Time
-			adds   pq.Int64Array
+			bucket, channel   *string
+			net               sql.NullInt64
+			at                *time.Time
+			agency, procedure sql.NullString
+			adds              pq.Int64Array
 		}
-		if err := rows.Scan(&c.key, &c.Subject, &c.Order, &c.DossierCode, &c.AgencyCode, &left.bucket, &left.net, &left.at, &left.adds, &right.bucket, &right.net, &right.at, &right.adds); err != nil {
+		if err := rows.Scan(&c.key, &c.Subject, &c.Order, &c.DossierCode, &c.AgencyCode, &c.source, &left.bucket, &left.net, &left.at, &left.agency, &left.procedure, &left.channel, &left.adds,
+			&right.bucket, &right.net, &right.at, &right.agency, &right.procedure, &right.channel, &right.adds); err != nil {
 			return nil, fmt.Errorf("comparing revisions: %w", err)
 		}
 		if left.at != nil {
-			c.Before = &Side{left.bucket, left.net.Int64, left.at.In(zone)}
+			c.Before = &Side{left.bucket, left.net.Int64, left.at.In(zone), left.agency.String, left.procedure.String, left.channel}
 		}
 		if right.at != nil {
-			c.After = &Side{right.bucket, right.net.Int64, right.at.In(zone)}
+			c.After = &Side{right.bucket, right.net.Int64, right.at.In(zone), right.agency.String, right.procedure.String, right.channel}
 		}
 		for i, n := range names {
 			var d int64
@@ -77,19 +79,20 @@ func (r *Reporter) changes(ctx context.Context, a, b *Revision, after string, li
 
 // because finds what was recorded about the changes' orders and dossiers between the two instants.
 func (r *Reporter) because(ctx context.Context, after, until time.Time, items []Change) error {
-	orders, dossiersOf, at := []string{}, []string{}, map[string][]int{}
+	orders, sources, codes, at := []string{}, []string{}, []string{}, map[string][]int{}
 	for i := range items {
 		items[i].Because = []Because{}
-		key := "d:" + items[i].DossierCode
+		key := "d:" + items[i].source + "/" + items[i].DossierCode // two case systems may use one code
 		if o := items[i].Order; o != nil {
 			key = "o:" + *o
 			orders = append(orders, *o)
 		} else {
-			dossiersOf = append(dossiersOf, items[i].DossierCode)
+			sources, codes = append(sources, items[i].source), append(codes, items[i].DossierCode)
 		}
 		at[key] = append(at[key], i)
 	}
-	rows, err := r.db.QueryContext(ctx, `WITH o AS (SELECT id, 'o:' || id AS key FROM orders WHERE id = ANY ($3) UNION ALL SELECT id, 'd:' || dossier_code FROM orders WHERE dossier_code = ANY ($4) AND mode = 'live'),
+	rows, err := r.db.QueryContext(ctx, `WITH asked AS (SELECT DISTINCT s AS source_system, d AS dossier_code FROM unnest($4::text[], $5::text[]) AS a(s, d)),
+		o AS (SELECT id, 'o:' || id AS key FROM orders WHERE id = ANY ($3) UNION ALL SELECT o.id, 'd:' || source_system || '/' || dossier_code FROM asked JOIN orders o USING (source_system, dossier_code) WHERE o.mode = 'live'),
 		p AS (SELECT DISTINCT o.key, p.id, p.recorded_at, p.transfer_id, p.payer_digest FROM o JOIN allocations a ON a.order_id = o.id JOIN payments p ON p.id = a.payment_id),
 		m AS (SELECT p.key, p.id AS payment, m.id, m.line_id, m.recorded_at, m.ended_at, l.account_id, l.date, l.import_id || ':' || l.line_no AS line FROM p JOIN matches m ON m.payment_id = p.id JOIN settlement_lines l ON l.id = m.line_id)
 		SELECT key, kind, id, payment, recorded_at FROM (
@@ -103,10 +106,11 @@ func (r *Reporter) because(ctx context.Context, after, until time.Time, items []
 			UNION ALL SELECT p.key, 'reversal', v.payment_id, p.id, v.recorded_at FROM p JOIN reversals v ON v.payment_id = p.id
 			UNION ALL SELECT p.key, 'discrepancy', x.id, p.id, h.recorded_at FROM p JOIN discrepancies x ON x.payment_id = p.id JOIN discrepancy_history h ON h.discrepancy_id = x.id WHERE x.kind IN ('in_doubt', 'wrong_account', 'reversal')
 			UNION ALL SELECT p.key, 'payer', 'staff', p.id, s.recorded_at FROM p JOIN staff_accounts s ON s.digest = p.payer_digest
+			UNION ALL SELECT p.key, 'payer', 'ended', p.id, s.ended_at FROM p JOIN staff_accounts s ON s.digest = p.payer_digest
 			UNION ALL SELECT p.key, 'payer', 'flagged', p.id, s.recorded_at FROM p JOIN payer_flags s ON s.digest = p.payer_digest
 			UNION ALL SELECT p.key, 'payer', 'cleared', p.id, s.ended_at FROM p JOIN payer_flags s ON s.digest = p.payer_digest
-			UNION ALL SELECT 'd:' || d.dossier_code, 'dossier', d.dossier_code || '#' || d.n, NULL, d.recorded_at FROM dossiers d WHERE d.dossier_code = ANY ($4) AND d.mode = 'live') x
-		WHERE recorded_at > $1 AND recorded_at <= $2 GROUP BY key, kind, id, payment, recorded_at ORDER BY recorded_at, kind, id`, after, until, pq.Array(orders), pq.Array(dossiersOf))
+			UNION ALL SELECT 'd:' || source_system || '/' || dossier_code, 'dossier', dossier_code || '#' || d.n, NULL, d.recorded_at FROM asked JOIN dossiers d USING (source_system, dossier_code) WHERE d.mode = 'live') x
+		WHERE recorded_at > $1 AND recorded_at <= $2 GROUP BY key, kind, id, payment, recorded_at ORDER BY recorded_at, kind, id`, after, until, pq.Array(orders), pq.Array(sources), pq.Array(codes))
 	if err != nil {
 		return fmt.Errorf("reading what changed: %w", err)
 	}
