@@ -19,6 +19,7 @@ type StaffAccount struct {
 	Masked     string     `json:"masked" db:"masked"`
 	DeclaredBy string     `json:"declared_by" db:"declared_by"`
 	Since      time.Time  `json:"since" db:"recorded_at"`
+	EndedBy    *string    `json:"ended_by" db:"ended_by"`
 	EndedAt    *time.Time `json:"ended_at" db:"ended_at"`
 }
 

@@ -15,7 +15,7 @@ const ofAgencies = `(cardinality($%[1]d::text[]) = 0 OR agency_code = ANY ($%[1]
 // StaffAccounts lists declarations, those that stand alone or all, the newest first. A person sees those of their agencies.
 func (g *Gateway) StaffAccounts(ctx context.Context, by By, ended bool) ([]StaffAccount, error) {
 	out := []StaffAccount{}
-	err := g.db.SelectContext(ctx, &out, `SELECT 'sta_' || id AS id, agency_code, kind, bank, masked, declared_by, recorded_at, ended_at FROM staff_accounts
+	err := g.db.SelectContext(ctx, &out, `SELECT 'sta_' || id AS id, agency_code, kind, bank, masked, declared_by, recorded_at, ended_by, ended_at FROM staff_accounts
 		WHERE ($1 OR ended_at IS NULL) AND `+fmt.Sprintf(ofAgencies, 2)+` ORDER BY staff_accounts.id DESC`, ended, pq.Array(append([]string{}, by.Agencies...)))
 	if err != nil {
 		return nil, fmt.Errorf("reading the staff accounts: %w", err)
@@ -23,7 +23,7 @@ func (g *Gateway) StaffAccounts(ctx context.Context, by By, ended bool) ([]Staff
 	return out, nil
 }
 
-// PutStaffAccounts declares and ends, all or nothing. What is declared already stays as it is.
+// PutStaffAccounts declares and ends, all or nothing. What is declared already stays as it is; what a person declared another ends.
 func (g *Gateway) PutStaffAccounts(ctx context.Context, c StaffChange, by By) (*StaffOutcome, error) {
 	agencies, err := g.Agencies(ctx)
 	if err != nil {
@@ -40,10 +40,17 @@ func (g *Gateway) PutStaffAccounts(ctx context.Context, c StaffChange, by By) (*
 	out := &StaffOutcome{}
 	now := g.now()
 	return out, transact(ctx, g.db, func(tx *sqlx.Tx) error {
+		var own []string
+		if err := tx.SelectContext(ctx, &own, `SELECT 'sta_' || id FROM staff_accounts WHERE 'sta_' || id = ANY ($1) AND ended_at IS NULL AND declared_by = $2`, pq.Array(append([]string{}, c.End...)), by.ID); err != nil {
+			return fmt.Errorf("reading staff accounts: %w", err)
+		}
+		if len(own) > 0 {
+			return &Problem{Name: ProblemSecondPerson, Detail: "what was paid from the account would count as online again: another person than declared it ends the declaration"}
+		}
 		var ended []string
 		ids := pq.Array(append([]string{}, c.End...))
-		if err := tx.SelectContext(ctx, &ended, `UPDATE staff_accounts SET ended_at = $2 WHERE 'sta_' || id = ANY ($1) AND ended_at IS NULL AND `+fmt.Sprintf(ofAgencies, 3)+` RETURNING 'sta_' || id`,
-			ids, now, pq.Array(append([]string{}, by.Agencies...))); err != nil {
+		if err := tx.SelectContext(ctx, &ended, `UPDATE staff_accounts SET ended_at = $2, ended_by = $4 WHERE 'sta_' || id = ANY ($1) AND ended_at IS NULL AND `+fmt.Sprintf(ofAgencies, 3)+` RETURNING 'sta_' || id`,
+			ids, now, pq.Array(append([]string{}, by.Agencies...)), by.ID); err != nil {
 			return fmt.Errorf("ending staff accounts: %w", err)
 		}
 		if out.Ended = len(ended); len(ended) < len(c.End) {
