@@ -3,6 +3,7 @@ package honesty
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"feegate/gateway/vnd"
@@ -73,6 +74,9 @@ func (c check) values(p adoption.Parameters) map[string]int {
 func (c check) tell(f *Finding, args []string) {
 	pairs := []string{}
 	for i, a := range args {
+		if n, err := strconv.ParseInt(a, 10, 64); err == nil { // money among the particulars reads as money
+			pairs = append(pairs, fmt.Sprintf("{%d} đồng", i+1), vnd.Signed(n).Format())
+		}
 		pairs = append(pairs, fmt.Sprintf("{%d}", i+1), a)
 	}
 	if f.Amount != nil {
@@ -88,9 +92,10 @@ var checks = map[string]check{
 		meansVI:    "Khoản nộp từ tài khoản cán bộ, hoặc từ một tài khoản cho nhiều người nộp hồ sơ trong thời gian ngắn, được tính là nộp thay, không tính trực tuyến. Đại lý, công chứng đã khai báo được loại trừ bằng quyết định của hai người.",
 		parameters: []string{"payer_dossiers", "payer_days"}, query: payers,
 		says: map[string]said{
-			"many":    {"One account paid {amount} for {1} dossiers of different applicants.", "Một tài khoản nộp {amount} cho {1} hồ sơ của nhiều người khác nhau."},
-			"staff":   {"A declared staff account paid {amount} for {1} dossiers.", "Tài khoản cán bộ đã khai báo nộp {amount} cho {1} hồ sơ."},
-			"officer": {"An officer paid {amount} for a citizen from an unknown account.", "Cán bộ nộp thay {amount} từ tài khoản không rõ."}}},
+			"many":        {"One account paid {amount} for {1} dossiers of different applicants.", "Một tài khoản nộp {amount} cho {1} hồ sơ của nhiều người khác nhau."},
+			"staff":       {"A declared staff account paid {amount} for {1} dossiers.", "Tài khoản cán bộ đã khai báo nộp {amount} cho {1} hồ sơ."},
+			"staff_ended": {"An account that was declared as staff's paid {amount} for {1} dossiers; the declaration was ended, and they count again.", "Tài khoản từng khai báo là của cán bộ nộp {amount} cho {1} hồ sơ; khai báo đã bị kết thúc nên các khoản này được tính lại."},
+			"officer":     {"An officer paid {amount} for a citizen from an unknown account.", "Cán bộ nộp thay {amount} từ tài khoản không rõ."}}},
 	"G2": {title: "Typed by hand, without receipt", titleVI: "Nhập tay, không có biên lai",
 		means:   "Money that somebody typed in, without the agency's receipt and without a provider, proves nothing. It stays in the denominator as unproven until it is voided or taken again with its receipt.",
 		meansVI: "Khoản do người nhập tay, không có biên lai của đơn vị và không qua nhà cung cấp, thì không chứng minh được gì. Nó ở lại mẫu số là “chưa chứng minh” cho đến khi được hủy hoặc ghi lại kèm biên lai.",
@@ -103,9 +108,10 @@ var checks = map[string]check{
 			"incomplete": {"The order was left with {amount} of {1} đồng paid.", "Đơn dừng ở mức đã nộp {amount} trên {1} đồng."},
 			"split":      {"The fee {1} of one dossier was put on {2} paid orders, {amount} together.", "Khoản {1} của một hồ sơ bị tách thành {2} đơn đã nộp, tổng {amount}."}}},
 	"G4": {title: "Closed unpaid, or without an order", titleVI: "Đóng hồ sơ khi chưa thu, hoặc không có đơn thu",
-		means:      "A dossier closed while its fee is unpaid counts against the dossier rate and the coverage. A dossier of a fee-bearing procedure closed without any order (CLOSED_NO_ORDER) hides its fee.",
-		meansVI:    "Hồ sơ đóng khi phí chưa nộp làm giảm tỷ lệ hồ sơ và độ phủ. Hồ sơ của thủ tục có thu phí mà đóng không có đơn thu nào (CLOSED_NO_ORDER) là giấu khoản thu.",
+		means:      "A dossier closed while its fee is unpaid counts against the dossier rate and the coverage. A dossier of a fee-bearing procedure closed without any order (CLOSED_NO_ORDER), or told with less due than its orders ask for, hides its fee.",
+		meansVI:    "Hồ sơ đóng khi phí chưa nộp làm giảm tỷ lệ hồ sơ và độ phủ. Hồ sơ của thủ tục có thu phí mà đóng không có đơn thu nào (CLOSED_NO_ORDER), hoặc báo phải thu ít hơn đơn thu, là giấu khoản thu.",
 		parameters: []string{"provisional_working_days"}, facts: true, query: unpaid, says: map[string]said{
+			"told_away":       {"The case system says {1} đồng are due, the orders ask for {2} đồng: {amount} left out.", "Hệ thống xử lý báo phải thu {1} đồng, trong khi các đơn thu yêu cầu {2} đồng: bỏ ra ngoài {amount}."},
 			"never_told":      {"The case system told nothing of {1} paid dossiers ({amount}).", "Hệ thống xử lý không báo gì về {1} hồ sơ đã nộp ({amount})."},
 			"closed_unpaid":   {"Closed with {amount} due and nothing paid.", "Đã đóng khi còn phải thu {amount}, chưa nộp gì."},
 			"closed_no_order": {"CLOSED_NO_ORDER: closed without any order, procedure {1} charges a fee.", "CLOSED_NO_ORDER: đã đóng mà không có đơn thu, thủ tục {1} có thu phí."}}},

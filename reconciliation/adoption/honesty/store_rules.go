@@ -10,7 +10,8 @@ func overdue(parameter string) string {
 		FROM generate_series(business_day($2)::timestamp, least(business_day($3), business_day($1))::timestamp, interval '1 day') d) t WHERE over <= $1)`
 }
 
-// payers: G1. Flags are found by a job and stay; staff accounts are declared; an officer's payment from nowhere is so by its channel.
+// payers: G1. Flags are found by a job and stay; staff accounts are declared, and what was paid from one before its declaration ended is shown with who
+// ended it; an officer's payment from nowhere is so by its channel.
 const payers = `
 	SELECT 'many', agency_code, 'account', account, '', 'payer', greatest(flagged, first), last, amount, NULL::text, NULL::text, NULL::text, ARRAY[dossiers::text]
 	FROM (SELECT o.agency_code, left(encode(f.digest, 'hex'), 12) AS account, max(f.recorded_at) AS flagged, min(p.recorded_at) AS first, max(p.paid_at) AS last, sum(a.amount)::bigint AS amount,
@@ -24,6 +25,13 @@ const payers = `
 		FROM staff_accounts f JOIN payments p ON p.payer_digest = f.digest AND p.paid_at >= $2 AND p.paid_at < $3
 		JOIN allocations a ON a.payment_id = p.id AND a.recorded_at <= $1 JOIN orders o ON o.id = a.order_id
 		WHERE f.recorded_at <= $1 AND (f.ended_at IS NULL OR f.ended_at > $1) AND p.status = 'succeeded' AND p.mode = 'live' AND p.recorded_at <= $1 GROUP BY 1, 2) x
+	UNION ALL SELECT 'staff_ended', agency_code, 'account', account, who, 'officer', ended, last, amount, NULL, NULL, NULL, ARRAY[dossiers::text]
+	FROM (SELECT o.agency_code, left(encode(f.digest, 'hex'), 12) AS account, max(coalesce(f.ended_by, '')) AS who, max(f.ended_at) AS ended, max(p.paid_at) AS last, sum(a.amount)::bigint AS amount,
+			count(DISTINCT (o.source_system, o.dossier_code)) AS dossiers
+		FROM (SELECT DISTINCT ON (digest) digest, ended_by, ended_at FROM staff_accounts WHERE recorded_at <= $1 ORDER BY digest, id DESC) f
+		JOIN payments p ON p.payer_digest = f.digest AND p.paid_at < f.ended_at AND p.paid_at >= $2 AND p.paid_at < $3
+		JOIN allocations a ON a.payment_id = p.id AND a.recorded_at <= $1 JOIN orders o ON o.id = a.order_id
+		WHERE f.ended_at <= $1 AND p.status = 'succeeded' AND p.mode = 'live' AND p.recorded_at <= $1 GROUP BY 1, 2) x
 	UNION ALL SELECT 'officer', o.agency_code, 'payment', p.id, '', 'officer', p.recorded_at, p.paid_at, p.received_amount::bigint, p.id, o.id, o.dossier_code, '{}'
 	FROM payments p JOIN orders o ON o.id = p.order_id WHERE p.channel = 'officer_proxy' AND p.status = 'succeeded' AND p.mode = 'live' AND p.paid_at >= $2 AND p.paid_at < $3`
 
@@ -48,8 +56,9 @@ const split = `
 	FROM facts f JOIN orders o ON o.id = f.order_id JOIN order_lines l ON l.order_id = f.order_id WHERE f.subject = 'unit' AND l.kind <> 'nvtc'
 	GROUP BY f.agency_code, f.source_system, f.dossier_code, l.fee_code HAVING count(DISTINCT f.order_id) > 1`
 
-// unpaid: G4. What was told last of a dossier counts; a fee that was taken off by an order with its evidence is an order too. A paid dossier that
-// the case system never told of is open for ever, and no coverage misses it: counted for each agency.
+// unpaid: G4. What was told last of a dossier counts; a fee that was taken off by an order with its evidence is an order too, one that was cancelled
+// is none. Less due than the orders ask for leaves the denominators without a word of why. A paid dossier that the case system never told of is open
+// for ever, and no coverage misses it: counted for each agency.
 var unpaid = `
 	SELECT CASE WHEN EXISTS (SELECT FROM orders o WHERE o.source_system = f.source_system AND o.dossier_code = f.dossier_code AND o.mode = 'live' AND o.created_at <= $1) THEN 'closed_unpaid' ELSE 'closed_no_order' END,
 		f.agency_code, 'dossier', f.source_system || '/' || f.dossier_code, '', 'case_system', ` + toldAt("f") + `, f.at, f.due, NULL::text, NULL::text, f.dossier_code, ARRAY[f.procedure_code]
@@ -57,7 +66,12 @@ var unpaid = `
 	UNION ALL SELECT 'closed_no_order', d.agency_code, 'dossier', d.source_system || '/' || d.dossier_code, '', 'case_system', ` + toldAt("d") + `, d.closed_at, NULL, NULL, NULL, d.dossier_code, ARRAY[d.procedure_code]
 	FROM doc d WHERE d.status = 'closed' AND coalesce(d.amount_due, 0) = 0
 	AND d.procedure_code IN (SELECT procedure_code FROM fee_bearing_on(business_day($1)) UNION SELECT procedure_code FROM fee_bearing_on(business_day($3) - 1))
-	AND NOT EXISTS (SELECT FROM orders o WHERE o.source_system = d.source_system AND o.dossier_code = d.dossier_code AND o.mode = 'live' AND o.created_at <= $1)
+	AND NOT EXISTS (SELECT FROM state o WHERE o.source_system = d.source_system AND o.dossier_code = d.dossier_code AND o.status NOT IN ('cancelled', 'superseded'))
+	UNION ALL SELECT 'told_away', d.agency_code, 'dossier', d.source_system || '/' || d.dossier_code, '', 'case_system', ` + toldAt("d") + `, d.closed_at, x.asked - d.amount_due, NULL, NULL, d.dossier_code, ARRAY[d.amount_due::text, x.asked::text]
+	FROM doc d JOIN (SELECT source_system, dossier_code, sum(amount)::bigint AS asked FROM (
+			SELECT source_system, dossier_code, amount FROM state WHERE status NOT IN ('cancelled', 'superseded', 'refunded', 'no_payment_needed')
+			UNION ALL SELECT source_system, dossier_code, -net FROM ousted) y GROUP BY 1, 2) x USING (source_system, dossier_code)
+	WHERE d.status = 'closed' AND d.amount_due < x.asked
 	UNION ALL SELECT 'never_told', agency_code, 'agency', agency_code, '', 'case_system', max(over), max(at), sum(net)::bigint, NULL, NULL, NULL, ARRAY[count(DISTINCT (source_system, dossier_code))::text]
 	FROM facts f JOIN ` + overdue("provisional_working_days") + ` w ON w.day = business_day(f.at) WHERE subject = 'unit'
 	AND NOT EXISTS (SELECT FROM dossiers d WHERE d.source_system = f.source_system AND d.dossier_code = f.dossier_code AND d.recorded_at <= $1) GROUP BY agency_code`
