@@ -171,3 +171,29 @@ func TestADifferenceShowsWhatMovesElsewhere(t *testing.T) {
 		}
 	}
 }
+
+// Who sees some agencies is given their sum of a closed report, not nothing, and does not say when the province's reports are made.
+func TestAClosedReportForWhoSeesSomeAgencies(t *testing.T) {
+	x := newExample(t, false, false)
+	x.ok(x.as(x.reporter, http.MethodPost, "/v1/reports/adoption/closes", "", map[string]any{"from": "2026-03-01", "to": "2026-03-31"}), 201)
+	revision := func(token string) *adoption.Frozen {
+		t.Helper()
+		return read[adoption.Revision](x, token, "/v1/reports/adoption/revisions/1").Figures
+	}
+	whole, theirs := revision(x.reporter), revision(x.person("thống kê xã", []identity.Role{identity.Reporter}, "H10.12"))
+	was, _ := json.Marshal(whole.Total)
+	if is, _ := json.Marshal(theirs.Total); string(is) != string(was) || len(theirs.By["agency"]) != 1 || len(theirs.By) != 1 { // the example has one agency
+		t.Errorf("%s\n%s", is, was)
+	}
+	if far := revision(x.person("xã khác", []identity.Role{identity.Reporter}, "H10.99")); far.Total.Rates.Transactions.Denominator != 0 || len(far.By["agency"]) != 0 || far.Total.Rates.Dossiers == nil {
+		t.Errorf("%+v", far)
+	}
+	admin, commune := x.person("quản trị", []identity.Role{identity.Admin}), x.person("quản trị xã", []identity.Role{identity.Admin}, "H10.12")
+	set := map[string]any{"working_days": 5, "since": "2026-01-01"}
+	x.ok(x.as(admin, http.MethodPut, "/v1/reports/schedules/month", "", set), 200)
+	x.problem(x.as(commune, http.MethodPut, "/v1/reports/schedules/year", "", set), 403, "province-only")
+	x.problem(x.as(commune, http.MethodDelete, "/v1/reports/schedules/month", "", nil), 403, "province-only")
+	if n := x.count(`SELECT count(*) FROM report_schedules`); n != 1 {
+		t.Errorf("%d schedules", n)
+	}
+}

@@ -192,7 +192,7 @@ func (r *Reporter) Approve(ctx context.Context, c gateway.Caller, from, to strin
 	return r.Revision(ctx, c, from, to, n)
 }
 
-// Revision gives a closed report: the n-th of a period, the last where n is 0. Who is limited to agencies is given their rows alone.
+// Revision gives a closed report: the n-th of a period, the last where n is 0. Who is limited to agencies is given their rows alone, and their sum.
 func (r *Reporter) Revision(ctx context.Context, c gateway.Caller, from, to string, n int) (*Revision, error) {
 	rev, err := r.revision(ctx, from, to, n)
 	if err != nil {
@@ -201,17 +201,31 @@ func (r *Reporter) Revision(ctx context.Context, c gateway.Caller, from, to stri
 	if rev == nil {
 		return nil, &gateway.Problem{Name: gateway.ProblemNotFound, Detail: "there is no such revision"}
 	}
-	rev.Figures.limit(c.Agencies)
+	if len(c.Agencies) == 0 {
+		return rev, nil
+	}
+	q, s := Question{Agencies: c.Agencies}, span{}
+	if err := r.divide(ctx, &q, &s); err != nil { // with those that came into them
+		return nil, err
+	}
+	rev.Figures.limit(s.agencies)
 	return rev, nil
 }
 
-// limit leaves the rows of some agencies.
+// limit leaves the rows of some agencies, and their sum.
 func (f *Frozen) limit(agencies []string) {
-	if len(agencies) == 0 {
-		return
-	}
 	rows := slices.DeleteFunc(f.By["agency"], func(row Row) bool { return !slices.Contains(agencies, row.Group.Code) })
-	f.Total, f.By = Row{}, map[string][]Row{"agency": rows}
+	sum := counted{values: map[string]int64{}}
+	for i := range rows {
+		for name, n := range rows[i].values() {
+			sum.values[name] += n
+		}
+	}
+	targets := []Hundredths{}
+	for _, t := range f.Total.Targets {
+		targets = append(targets, t.Percent)
+	}
+	f.Total, f.By = sum.row(true, targets, f.Parameters), map[string][]Row{"agency": rows}
 }
 
 // Verification says whether a revision still is what was closed.

@@ -158,6 +158,9 @@ func (r *Reporter) Schedules(ctx context.Context) ([]ReportSchedule, error) {
 
 // PutSchedule sets when a kind of report is made by itself; DropSchedule ends that.
 func (r *Reporter) PutSchedule(ctx context.Context, c gateway.Caller, s ReportSchedule) (*ReportSchedule, error) {
+	if err := r.unlimited(c); err != nil {
+		return nil, err
+	}
 	if err := s.check(); err != nil {
 		return nil, err
 	}
@@ -171,7 +174,10 @@ func (r *Reporter) PutSchedule(ctx context.Context, c gateway.Caller, s ReportSc
 }
 
 // DropSchedule ends the making of a kind of report by itself.
-func (r *Reporter) DropSchedule(ctx context.Context, every string) error {
+func (r *Reporter) DropSchedule(ctx context.Context, c gateway.Caller, every string) error {
+	if err := r.unlimited(c); err != nil {
+		return err
+	}
 	if _, err := r.db.ExecContext(ctx, `DELETE FROM report_schedules WHERE every = $1`, every); err != nil {
 		return fmt.Errorf("setting the reports' schedule: %w", err)
 	}

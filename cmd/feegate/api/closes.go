@@ -162,7 +162,7 @@ func (s *server) putSchedule(c *gin.Context) {
 }
 
 func (s *server) dropSchedule(c *gin.Context) {
-	if err := s.Adoption.DropSchedule(c.Request.Context(), c.Param("every")); err != nil {
+	if err := s.Adoption.DropSchedule(c.Request.Context(), caller(c), c.Param("every")); err != nil {
 		s.refuse(c, err)
 		return
 	}

@@ -163,6 +163,14 @@ func or(m map[string]string) func(string) string {
 	}
 }
 
+// rounded rounds an estimate, half up; what is no number stays.
+func rounded(s string, decimals int) string {
+	if r, ok := new(big.Rat).SetString(s); ok {
+		return r.FloatString(decimals)
+	}
+	return s
+}
+
 // percent writes an exact fraction for people: 43,2 %.
 func percent(r *adoption.Rate) string {
 	if r == nil || r.Denominator == 0 {
@@ -258,6 +266,7 @@ func (c *Console) words() template.FuncMap {
 			}
 			return count(int64(math.Round(f)))
 		},
+		"tenth":   func(s string) string { return strings.Replace(rounded(s, 1), ".", ",", 1) },
 		"deref64": func(n *int64) int64 { return *n },
 		"rateof":  func(r adoption.Rate) *adoption.Rate { return &r }}
 }

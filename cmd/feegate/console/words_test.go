@@ -249,3 +249,11 @@ func TestTheCookieGoesOverTLSAloneWhereThereIsTLS(t *testing.T) {
 		}
 	}
 }
+
+func TestAnEstimateIsRounded(t *testing.T) {
+	for in, want := range map[string][2]string{"48.57": {"48.6", "49"}, "1652.71": {"1652.7", "1653"}, "0.00": {"0.0", "0"}, "99.95": {"100.0", "100"}, "": {"", ""}} {
+		if a, b := rounded(in, 1), rounded(in, 0); a != want[0] || b != want[1] {
+			t.Errorf("%s: %s, %s", in, a, b)
+		}
+	}
+}
