@@ -197,3 +197,54 @@ func TestAClosedReportForWhoSeesSomeAgencies(t *testing.T) {
 		t.Errorf("%d schedules", n)
 	}
 }
+
+// What is being written bears a time from before its first row is written, an import's many seconds: a report that is closed meanwhile waits for it.
+func TestAClosingWaitsForWhoHasItsTimeAlready(t *testing.T) {
+	x := newExample(t, false, false)
+	admin := dbtest.Admin(t, x.db)
+	tx, err := x.own.BeginTxx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback() // after the commit it does nothing
+	var n int
+	if err := tx.GetContext(t.Context(), &n, `SELECT count(*) FROM dossiers`); err != nil {
+		t.Fatal(err)
+	}
+	known := x.world.Now()
+	x.move(time.Second)
+	closed := make(chan reply, 1)
+	go func() {
+		closed <- x.as(x.reporter, http.MethodPost, "/v1/reports/adoption/closes", "", map[string]any{"from": "2026-03-01", "to": "2026-03-31"})
+	}()
+	for asked := map[string]bool{}; len(asked) < 3; { // it asks again and again whether they are done
+		select {
+		case r := <-closed:
+			t.Fatalf("closed while an import was under way: %d", r.status)
+		default:
+		}
+		var at string
+		if err := admin.GetContext(t.Context(), &at, `SELECT coalesce(max(query_start)::text, '') FROM pg_stat_activity WHERE query LIKE 'SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname%' AND pid <> pg_backend_pid()`); err != nil {
+			t.Fatal(err)
+		}
+		if at != "" {
+			asked[at] = true
+		}
+	}
+	if _, err := tx.ExecContext(t.Context(), `INSERT INTO dossiers (source_system, dossier_code, n, status, procedure_code, agency_code, received_on, closed_at, amount_due, applicant_ref, service_level, mode, recorded_at)
+		VALUES ('portal', $1, 1, 'closed', '1.001', 'H10.12', '2026-03-10', '2026-03-20', 50000, '', '', 'live', $2)`, dossierOf(77), known); err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if r := <-closed; r.status != 201 {
+		t.Fatalf("%d %s", r.status, r.body)
+	}
+	if rev := read[adoption.Revision](x, x.reporter, "/v1/reports/adoption/revisions/1"); *rev.Figures.Total.Side["closed_unpaid"] != 2 {
+		t.Errorf("%d closed unpaid", *rev.Figures.Total.Side["closed_unpaid"])
+	}
+	if v := x.ok(x.as(x.reporter, http.MethodGet, "/v1/reports/adoption/revisions/1/verify"+march, "", nil), 200); v["intact"] != true || v["repeatable"] != true {
+		t.Errorf("%v", v)
+	}
+}

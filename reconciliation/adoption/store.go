@@ -154,7 +154,7 @@ func readingFrom(ctx context.Context, db *sqlx.DB) (*sqlx.Tx, error) {
 	if err != nil {
 		return nil, fmt.Errorf("beginning a report: %w", err)
 	}
-	if _, err := tx.ExecContext(ctx, `SET LOCAL jit = off; SET LOCAL work_mem = '64MB'`); err != nil {
+	if _, err := tx.ExecContext(ctx, Looking+`; SET LOCAL jit = off; SET LOCAL work_mem = '64MB'`); err != nil {
 		_ = tx.Rollback() // the first error says more
 		return nil, fmt.Errorf("beginning a report: %w", err)
 	}

@@ -27,14 +27,18 @@ func newID(prefix string) string { return prefix + strings.ToLower(rand.Text()) 
 // patience is how long a closing waits for what others are writing.
 const patience = 30 * time.Second
 
-// writers are the program's other transactions that have written something.
-const writers = `FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid() AND backend_xid IS NOT NULL`
+// Looking names transactions that only read, while they run: nobody waits for them.
+const Looking = `SET LOCAL application_name = 'feegate looking'`
+
+// writers are the program's other transactions that have written something, or may yet: an import has its time before its first row is written.
+const writers = `FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
+	AND (backend_xid IS NOT NULL OR xact_start IS NOT NULL AND application_name <> 'feegate looking')`
 
 // settled waits until everything that was being written is written or given up: it may bear a time before now, and the figures as known at that time
 // must come out the same for ever.
 func (r *Reporter) settled(ctx context.Context) error {
 	var running pq.StringArray
-	if err := r.db.GetContext(ctx, &running, `SELECT coalesce(array_agg(backend_xid::text), '{}') `+writers); err != nil {
+	if err := r.db.GetContext(ctx, &running, `SELECT coalesce(array_agg(pid || ' ' || xact_start), '{}') `+writers); err != nil {
 		return fmt.Errorf("waiting for writers: %w", err)
 	}
 	ctx, stop := context.WithTimeout(ctx, patience)
@@ -43,7 +47,7 @@ func (r *Reporter) settled(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		var busy bool
-		err := r.db.GetContext(ctx, &busy, `SELECT EXISTS (SELECT `+writers+` AND backend_xid::text = ANY ($1))`, running)
+		err := r.db.GetContext(ctx, &busy, `SELECT EXISTS (SELECT `+writers+` AND pid || ' ' || xact_start = ANY ($1))`, running)
 		switch {
 		case err == nil && !busy:
 			return nil

@@ -30,7 +30,7 @@ func (b *Book) reading(ctx context.Context) (*sqlx.Tx, error) {
 	if err != nil {
 		return nil, fmt.Errorf("beginning to look: %w", err)
 	}
-	if _, err := tx.ExecContext(ctx, `SET LOCAL jit = off; SET LOCAL work_mem = '64MB'; SET LOCAL statement_timeout = '120s'`); err != nil {
+	if _, err := tx.ExecContext(ctx, adoption.Looking+`; SET LOCAL jit = off; SET LOCAL work_mem = '64MB'; SET LOCAL statement_timeout = '120s'`); err != nil {
 		_ = tx.Rollback() // the first error says more
 		return nil, fmt.Errorf("beginning to look: %w", err)
 	}
