@@ -140,27 +140,76 @@ func Columns(of ...string) []Column {
 	return out
 }
 
-// Grid writes a table; a row that does not fit begins a new page, under the same head.
-func (p *Sheet) Grid(columns []Column, rows [][]string, strong func(int) bool) {
+// least is the smallest letter that a table shrinks to.
+const least = 4.5
+
+// widths shares the width out: as the columns ask, but no number and no word of the head is broken. Where they do not fit, the letters get smaller.
+func (p *Sheet) widths(columns []Column, rows [][]string) []float64 {
 	var all float64
 	for _, c := range columns {
 		all += c.Width
 	}
-	row := func(cells []string, style string, fill bool) {
+	for {
+		p.SetFont("serif", "B", p.Size)
+		out, need := make([]float64, len(columns)), make([]float64, len(columns))
+		var lack, spare float64
+		for i, c := range columns {
+			whole := strings.Fields(c.Name)
+			for _, row := range rows {
+				if c.Align == "R" && i < len(row) {
+					whole = append(whole, row[i])
+				}
+			}
+			for _, text := range whole {
+				need[i] = max(need[i], p.GetStringWidth(text)+2*p.GetCellMargin()+0.2)
+			}
+			out[i] = c.Width / all * p.Width
+			lack, spare = lack+max(0, need[i]-out[i]), spare+max(0, out[i]-need[i])
+		}
+		if lack > spare/2 && p.Size > least { // texts need some room too
+			p.Size -= 0.5
+			continue
+		}
+		for i := range out {
+			if out[i] < need[i] {
+				out[i] += (need[i] - out[i]) * min(1, spare/lack)
+			} else if spare > 0 {
+				out[i] -= (out[i] - need[i]) * min(1, lack/spare)
+			}
+		}
+		return out
+	}
+}
+
+// Grid writes a table; a row that does not fit begins a new page, under the same head.
+func (p *Sheet) Grid(columns []Column, rows [][]string, strong func(int) bool) {
+	size := p.Size
+	widths := p.widths(columns, rows)
+	defer func() { p.Size = size }()
+	head := make([]string, len(columns))
+	for i, c := range columns {
+		head[i] = c.Name
+	}
+	var row func(cells []string, style string, fill bool)
+	row = func(cells []string, style string, fill bool) {
 		p.SetFont("serif", style, p.Size)
 		lines := 1
 		split := make([][]string, len(cells))
 		for i, text := range cells {
-			split[i] = p.SplitText(text, columns[i].Width/all*p.Width-2)
+			split[i] = p.SplitText(text, widths[i])
 			lines = max(lines, len(split[i]))
 		}
 		height := float64(lines)*0.46*p.Size + 1.4
 		if p.GetY()+height > p.height-20 {
 			p.AddPage()
+			if !fill {
+				row(head, "B", true)
+				p.SetFont("serif", style, p.Size)
+			}
 		}
 		x, y := p.left, p.GetY()
 		for i, c := range columns {
-			w := c.Width / all * p.Width
+			w := widths[i]
 			if fill {
 				p.SetFillColor(232, 236, 240)
 				p.Rect(x, y, w, height, "F")
@@ -174,22 +223,11 @@ func (p *Sheet) Grid(columns []Column, rows [][]string, strong func(int) bool) {
 		}
 		p.SetXY(p.left, y+height)
 	}
-	head := make([]string, len(columns))
-	for i, c := range columns {
-		head[i] = c.Name
-	}
 	row(head, "B", true)
 	for n, cells := range rows {
 		style := ""
 		if strong != nil && strong(n) {
 			style = "B"
-		}
-		page := p.PageNo()
-		if p.GetY() > p.height-30 {
-			p.AddPage()
-		}
-		if p.PageNo() != page {
-			row(head, "B", true)
 		}
 		row(cells, style, false)
 	}
