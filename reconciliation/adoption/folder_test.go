@@ -30,7 +30,7 @@ func (x *worlds) bothWays(t *rapid.T, q Question, s *span) {
 		t.Fatal(err)
 	}
 	defer tx.Rollback()
-	o, err := x.reporter.outlook(t.Context(), tx, s)
+	o, err := x.reporter.readiness(t.Context(), tx, s)
 	if err != nil || o.Unfilled || o.TooOld {
 		t.Fatalf("%+v %v", o, err)
 	}

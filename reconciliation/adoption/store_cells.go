@@ -28,8 +28,8 @@ func cellsOf(b Behind, f figure, of successors, broken, some bool) (c cells, kno
 	if b.Given {
 		group = " AND " + of.code(b.GroupBy) + " = $7"
 		ofFacts = group
-		if by := map[string]string{"a": "agency_code", "p": "procedure_code"}[cut(b.GroupBy, false)]; by != "" && !broken { // which they are is found once
-			keys = `keys AS MATERIALIZED (SELECT code AS ` + by + ` FROM (SELECT DISTINCT ` + by + ` AS code FROM report_cubes WHERE grain = 'm` + cut(b.GroupBy, false) + `' AND day > $10::date - 31 AND day < $13::date) k,
+		if by := map[string]string{"a": "agency_code", "p": "procedure_code"}[grainOf(b.GroupBy, false)]; by != "" && !broken { // which they are is found once
+			keys = `keys AS MATERIALIZED (SELECT code AS ` + by + ` FROM (SELECT DISTINCT ` + by + ` AS code FROM report_cubes WHERE grain = 'm` + grainOf(b.GroupBy, false) + `' AND day > $10::date - 31 AND day < $13::date) k,
 				LATERAL (SELECT ($10::timestamp - interval '7 hours') AT TIME ZONE 'UTC' AS at, k.code AS ` + by + `) f WHERE true` + group + `),
 			`
 			ofFacts = ` AND f.` + by + ` IN (SELECT ` + by + ` FROM keys)`
@@ -39,7 +39,7 @@ func cellsOf(b Behind, f figure, of successors, broken, some bool) (c cells, kno
 	if scoped {
 		only = " AND agency_code = ANY ($4)"
 	}
-	coarse := cut(b.GroupBy, scoped)
+	coarse := grainOf(b.GroupBy, scoped)
 	fine := coarse
 	if !strings.HasPrefix(fine, "a") {
 		fine = "a" + fine
@@ -72,8 +72,8 @@ func cellsOf(b Behind, f figure, of successors, broken, some bool) (c cells, kno
 		some_cells AS MATERIALIZED (SELECT day, agency_code FROM (SELECT day, agency_code, coalesce(sum(CASE WHEN day = $14::date AND agency_code = $15 THEN 0 ELSE n END)
 				OVER (ORDER BY day, agency_code COLLATE "C" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before FROM cells) c WHERE before < $9::bigint + ` + stale + `),
 		chosen AS MATERIALIZED (SELECT f.source_system, f.dossier_code FROM some_cells c JOIN report_facts f ON f.day = c.day AND f.agency_code = c.agency_code
-			WHERE ` + part.condition() + ofFacts + out + ` AND (` + factKey + ` || '~') COLLATE "C" > $8
-			ORDER BY ` + factKey + ` COLLATE "C", f.order_id COLLATE "C" LIMIT $9::bigint + ` + stale + `),
+			WHERE ` + part.condition() + ofFacts + out + ` AND (` + factKey + ` || f.order_id || CASE f.order_id WHEN '' THEN '~' ELSE ' ~' END) COLLATE "C" > $8
+			ORDER BY ` + factKey + ` COLLATE "C", f.order_id COLLATE "C" LIMIT $9::bigint + 1 + ` + stale + `), -- one more: the first may have ended with the page before
 		cand AS MATERIALIZED (SELECT source_system, dossier_code FROM chosen` + map[bool]string{true: ` UNION SELECT source_system, dossier_code FROM due`, false: ` GROUP BY 1, 2`}[some] + `)`
 	c.value = `((SELECT coalesce(sum(` + sum + `), 0) FROM (` + cubesOf(b.GroupBy, scoped, broken, 10, 4, []string{sum}) + `) f WHERE true` + group + `) + ` + signed + `)::bigint`
 	return c, true

@@ -34,7 +34,7 @@ func (r *Reporter) CheckAggregates(ctx context.Context, _ int) (int, error) {
 		}
 		s.to = s.from.AddDate(0, 0, 1)
 		q := Question{From: date, To: date, GroupBy: "agency", Cut: Filed}
-		o, err := h.outlook(ctx, tx, s)
+		o, err := h.readiness(ctx, tx, s)
 		if err != nil || o.Unfilled {
 			return err
 		}

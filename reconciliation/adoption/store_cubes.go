@@ -14,7 +14,7 @@ import (
 // from the rows themselves where that is less work or the aggregates do not reach.
 func (r *Reporter) figures(ctx context.Context, q Question, s *span) (out []counted, err error) {
 	err = r.snapshot(ctx, s, func(tx *sqlx.Tx, s *span) error {
-		o, err := r.outlook(ctx, tx, s)
+		o, err := r.readiness(ctx, tx, s)
 		if err != nil {
 			return err
 		}
@@ -28,8 +28,8 @@ func (r *Reporter) figures(ctx context.Context, q Question, s *span) (out []coun
 	return out, err
 }
 
-// outlook is what the aggregates are good for now.
-type outlook struct {
+// readiness is what the aggregates are good for now.
+type readiness struct {
 	Unfilled bool  `db:"unfilled"` // not all is counted yet
 	TooOld   bool  `db:"too_old"`  // what changed since as_of is no longer told
 	Touched  int64 `db:"touched"`  // about so many dossiers changed since as_of, or are not folded
@@ -37,10 +37,10 @@ type outlook struct {
 }
 
 // raw: to count the whole period anew is less work than what has changed.
-func (o *outlook) raw() bool { return o.Unfilled || o.TooOld || o.Touched > 1000+o.There/2 }
+func (o *readiness) raw() bool { return o.Unfilled || o.TooOld || o.Touched > 1000+o.There/2 }
 
-func (r *Reporter) outlook(ctx context.Context, tx *sqlx.Tx, s *span) (*outlook, error) {
-	var o outlook
+func (r *Reporter) readiness(ctx context.Context, tx *sqlx.Tx, s *span) (*readiness, error) {
+	var o readiness
 	if err := tx.GetContext(ctx, &o, `SELECT coalesce(m.unfilled, false) AS unfilled, $1 < s.complete_since AS too_old,
 			coalesce(m.n, 0) + CASE WHEN m.days THEN coalesce((SELECT sum(i.lines) FROM imports i WHERE (i.account_id, i.date) IN (
 				SELECT key, key2::date FROM report_marks WHERE what = 'a' UNION SELECT d.account_id, d.date FROM report_marks k JOIN payout_days d ON d.payout_id = k.key WHERE k.what = 'y')), 0) + 1 ELSE 0 END
@@ -55,9 +55,9 @@ func (r *Reporter) outlook(ctx context.Context, tx *sqlx.Tx, s *span) (*outlook,
 
 func day(t time.Time) string { return t.In(zone).Format(time.DateOnly) }
 
-// cut is the columns that a grouping needs of the aggregates: a agency, p procedure, c provider and channel. On a row of them f.at is the
+// grainOf is the columns that a grouping needs of the aggregates: a agency, p procedure, c provider and channel. On a row of them f.at is the
 // beginning of its month, or of its day: a grouping whose code asks more of the time than its month goes by days (see byDays).
-func cut(groupBy string, scoped bool) string {
+func grainOf(groupBy string, scoped bool) string {
 	needs := map[string]string{"agency": "a", "commune": "a", "procedure": "p", "field": "p", "provider": "c", "channel": "c"}[groupBy]
 	if scoped && needs != "a" {
 		return "a" + needs
@@ -128,7 +128,7 @@ func cubesOf(groupBy string, scoped, broken bool, n, a int, columns []string) st
 	}
 	part := func(grain string, from, to int, where string) string {
 		return fmt.Sprintf(`SELECT day, agency_code, procedure_code, provider, channel, %s FROM report_cubes
-			WHERE grain = '%s' AND day >= $%d::date AND day < $%d::date%s`, strings.Join(columns, ", "), grain+cut(groupBy, scoped), from, to, only+where)
+			WHERE grain = '%s' AND day >= $%d::date AND day < $%d::date%s`, strings.Join(columns, ", "), grain+grainOf(groupBy, scoped), from, to, only+where)
 	}
 	days := ""
 	if broken {

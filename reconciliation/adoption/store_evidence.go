@@ -34,7 +34,7 @@ func (r *Reporter) lines(ctx context.Context, b Behind, f figure, s *span, after
 
 // looked reads a page from where its lines are looked for with the least work.
 func (r *Reporter) looked(ctx context.Context, tx *sqlx.Tx, b Behind, f figure, s *span, after string, l *List) (last string, err error) {
-	o, err := r.outlook(ctx, tx, s)
+	o, err := r.readiness(ctx, tx, s)
 	if err != nil {
 		return "", err
 	}
@@ -48,7 +48,7 @@ func (r *Reporter) looked(ctx context.Context, tx *sqlx.Tx, b Behind, f figure, 
 			return "", err
 		}
 		p, from, agency := stretched(s, byDays(b.GroupBy)), day(s.from), ""
-		if at := strings.SplitN(after, " ", 3); len(at) == 3 && at[0] > from {
+		if at := strings.SplitN(after, " ", 3); len(at) == 3 && at[0] >= from {
 			from, agency = at[0], at[1]
 		}
 		args = append(args, p.from, p.first, p.last, p.to, from, agency)
