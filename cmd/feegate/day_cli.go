@@ -47,14 +47,19 @@ func (d *dayDesk) person(ctx context.Context, name, accountID string, roles ...i
 	if err != nil {
 		return nil, gateway.Caller{}, err
 	}
+	return d.named(ctx, name, e.Account.AgencyCode, roles...)
+}
+
+// named finds who has the name and one of the roles, and, where an agency is given, may work for it.
+func (d *dayDesk) named(ctx context.Context, name, agency string, roles ...identity.Role) (*identity.User, gateway.Caller, error) {
 	all, err := d.people.Users(ctx)
 	if err != nil {
 		return nil, gateway.Caller{}, err
 	}
 	n := slices.IndexFunc(all, func(u identity.User) bool { return u.Name == name && u.DisabledAt == nil })
 	if n < 0 || !slices.ContainsFunc(roles, func(r identity.Role) bool { return slices.Contains(all[n].Roles, r) }) ||
-		len(all[n].Agencies) > 0 && !slices.Contains(all[n].Agencies, e.Account.AgencyCode) {
-		return nil, gateway.Caller{}, fmt.Errorf("--as %s: there is no such person with the role %s for this agency", name, roles)
+		agency != "" && len(all[n].Agencies) > 0 && !slices.Contains(all[n].Agencies, agency) {
+		return nil, gateway.Caller{}, fmt.Errorf("--as %s: there is no such person with the role %s for this", name, roles)
 	}
 	return &all[n], gateway.Caller{Mode: "live", Actor: all[n].ID, Person: true, Agencies: all[n].Agencies, Address: d.machine.ID}, nil
 }

@@ -38,21 +38,8 @@ func (d *dayDesk) importer(ctx context.Context, as, accountID string) (gateway.C
 		_, c, err := d.person(ctx, as, accountID, identity.Finance)
 		return c, err
 	}
-	who, err := d.as(ctx, as, identity.Finance, "")
-	if err != nil {
-		return gateway.Caller{}, err
-	}
-	all, err := d.people.Users(ctx)
-	if err != nil {
-		return gateway.Caller{}, err
-	}
-	c := gateway.Caller{Mode: "live", Actor: who.ID, Person: true, Address: d.machine.ID}
-	for _, u := range all {
-		if u.ID == who.ID {
-			c.Agencies = u.Agencies
-		}
-	}
-	return c, nil
+	_, c, err := d.named(ctx, as, "", identity.Finance)
+	return c, err
 }
 
 // progress tells how far a long work is, once a second, on standard error; a short work says nothing.

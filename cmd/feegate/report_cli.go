@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -159,22 +158,16 @@ func (c *closeReportCommand) Run(i *invocation) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
-	all, err := d.people.Users(i.ctx)
+	who, caller, err := d.named(i.ctx, c.As, "", identity.Reporter, identity.Finance, identity.Approver, identity.Admin)
 	if err != nil {
 		return err
 	}
-	n := slices.IndexFunc(all, func(u identity.User) bool { return u.Name == c.As && u.DisabledAt == nil })
-	if n < 0 || !slices.ContainsFunc(all[n].Roles, func(r identity.Role) bool {
-		return slices.Contains([]identity.Role{identity.Reporter, identity.Finance, identity.Approver, identity.Admin}, r)
-	}) {
-		return fmt.Errorf("--as %s: there is no such person who may close reports", c.As)
-	}
-	rev, made, err := d.reporter.Close(i.ctx, gateway.Caller{Mode: "live", Actor: all[n].ID, Person: true, Agencies: all[n].Agencies, Address: d.machine.ID}, adoption.Closing{From: c.From, To: c.To, Reason: c.Reason})
+	rev, made, err := d.reporter.Close(i.ctx, caller, adoption.Closing{From: c.From, To: c.To, Reason: c.Reason})
 	if err != nil {
 		return err
 	}
 	if made {
-		if err := d.people.Audit(i.ctx, nil, identity.Actor{Kind: identity.KindUser, ID: all[n].ID, Address: d.machine.ID}, "report.closed", rev.ID, map[string]any{"by": "command line"}); err != nil {
+		if err := d.people.Audit(i.ctx, nil, identity.Actor{Kind: identity.KindUser, ID: who.ID, Address: d.machine.ID}, "report.closed", rev.ID, map[string]any{"by": "command line"}); err != nil {
 			return err
 		}
 	}

@@ -2,7 +2,6 @@ package console
 
 import (
 	"html/template"
-	"math"
 	"math/big"
 	"net/http"
 	"net/url"
@@ -260,11 +259,11 @@ func (c *Console) words() template.FuncMap {
 		"bucket": or(bucketWords), "because": or(becauseWords),
 		"comma": func(s string) string { return strings.Replace(s, ".", ",", 1) },
 		"round": func(s string) string {
-			f, err := strconv.ParseFloat(s, 64)
+			n, err := strconv.ParseInt(rounded(s, 0), 10, 64)
 			if err != nil {
 				return s
 			}
-			return count(int64(math.Round(f)))
+			return count(n)
 		},
 		"tenth":   func(s string) string { return strings.Replace(rounded(s, 1), ".", ",", 1) },
 		"deref64": func(n *int64) int64 { return *n },
