@@ -70,7 +70,7 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 	// Webhooks to this machine itself are for a program that serves this machine alone.
 	options := feed.Options{AllowLoopback: strings.HasPrefix(publicURL, "http://127.0.0.1:")}
 	s := store{db: db, gateway: g}
-	people, err := identity.New(ctx, db, identity.Options{Now: now})
+	people, err := identity.New(ctx, db, identity.Options{Now: now, Keys: keys})
 	if err != nil {
 		return nil, err
 	}

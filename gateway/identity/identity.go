@@ -1,6 +1,6 @@
 // Package identity is who may do what: people with roles, programs with keys, sessions, and the audit of what they did.
 //
-// It may touch source_systems, clients, api_keys, users, sessions, login_failures and audit. Secrets leave it once, when
+// It may touch source_systems, clients, api_keys, users, recovery_codes, otp_roles, sessions, login_failures and audit. Secrets leave it once, when
 // they are made; what it stores are hashes. Facts (a key's validity, the audit) go by feegate's clock; sessions and the
 // limits on log-ins go by the machine's, so that a clock set forward logs nobody out.
 package identity
@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/jmoiron/sqlx"
+
+	"feegate/gateway/account"
 )
 
 // Kind says what a principal is.
@@ -80,7 +82,17 @@ type Principal struct {
 	Scopes       []Scope
 	Roles        []Role
 	Agencies     []string // a person's; empty: all
+	Held         Held     // what a person has to do before anything else
 }
+
+// Held says why a person who has signed in may do nothing yet but look after their own account.
+type Held string
+
+// The closed list of what holds people up.
+const (
+	HeldPassword Held = "password" // somebody else made it
+	HeldOTP      Held = "otp"      // one of their roles needs a second factor
+)
 
 // HasScope reports whether a program's key has the scope. A person has none.
 func (p *Principal) HasScope(s Scope) bool {
@@ -116,9 +128,14 @@ func (p *Principal) Another(userID string) bool {
 // The closed set of what can go wrong, besides the database.
 var (
 	ErrUnauthenticated = errors.New("no valid key or session")
-	ErrBadCredentials  = errors.New("the name or the password is wrong")
+	ErrBadCredentials  = errors.New("the name, the password or the one-time code is wrong")
 	ErrNotFound        = errors.New("there is no such person, client or key")
 	ErrTaken           = errors.New("the name is taken")
+	ErrOwnRights       = errors.New("nobody changes their own rights: another admin does")
+	ErrLastAdmin       = errors.New("the last admin of all agencies stays one: make another first")
+	ErrOutside         = errors.New("this person signs in at the provider of identities, which keeps password and second factor")
+	ErrNoRole          = errors.New("the provider of identities gives this person no role here")
+	ErrEnded           = errors.New("the key has ended, or another follows it already")
 )
 
 // LockedError refuses a log-in after too many failures; it says nothing of whether the name exists.
@@ -138,6 +155,8 @@ type Options struct {
 	Now     func() time.Time // feegate's clock
 	Machine func() time.Time // the machine's; time.Now when nil
 	Hash    *Params          // of passwords; DefaultParams when nil
+	Keys    *account.Keys    // seal second factors; without them nobody can enrol one
+	Leaked  *Leaked          // passwords that are known to the world; may be nil
 }
 
 // Store keeps people, programs and the audit. It is safe for concurrent use.
@@ -148,6 +167,8 @@ type Store struct {
 	hasher  *hasher
 	cache   *keyCache
 	nobody  string // a password hash that nothing fits, for names that do not exist
+	keys    *account.Keys
+	leaked  *Leaked
 	byKey   *sqlx.Stmt
 	byToken *sqlx.Stmt
 }
@@ -161,7 +182,7 @@ func New(ctx context.Context, db *sqlx.DB, o Options) (*Store, error) {
 		p := DefaultParams()
 		o.Hash = &p
 	}
-	s := &Store{db: db, now: o.Now, machine: o.Machine, hasher: newHasher(*o.Hash), cache: newKeyCache(o.Machine)}
+	s := &Store{db: db, now: o.Now, machine: o.Machine, hasher: newHasher(*o.Hash), cache: newKeyCache(o.Machine), keys: o.Keys, leaked: o.Leaked}
 	var err error
 	if s.nobody, err = s.hasher.hash(ctx, rand.Text()); err != nil {
 		return nil, fmt.Errorf("identity: %w", err)

@@ -88,7 +88,7 @@ func (h *house) user(name string, roles ...Role) *User {
 
 func (h *house) login(name string) (string, *Session) {
 	h.t.Helper()
-	token, session, err := h.s.Login(h.t.Context(), name, goodPassword, "192.0.2.1", "req")
+	token, session, err := h.s.Login(h.t.Context(), Attempt{Name: name, Password: goodPassword, Address: "192.0.2.1", RequestID: "req"})
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -42,6 +42,7 @@ type Key struct {
 	ExpiresAt  *time.Time `json:"expires_at"`
 	RevokedAt  *time.Time `json:"revoked_at"`
 	LastUsedAt *time.Time `json:"last_used_at"`
+	Replaces   *string    `json:"replaces"` // the key that this one follows
 }
 
 var sourceSystemName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,40}$`)
@@ -103,6 +104,50 @@ func (s *Store) CreateKey(ctx context.Context, by Actor, clientID, name string, 
 	if err != nil {
 		return nil, "", fmt.Errorf("creating a key: %w", err)
 	}
+	return k, secret, nil
+}
+
+// MaxOverlap is the longest that a key works on beside the one that follows it.
+const MaxOverlap = 30 * 24 * time.Hour
+
+// RotateKey makes the key that follows another of a client (any client when clientID is empty): same scopes, valid for as long from now
+// on as the other was from its beginning. The other works until the overlap is over. The error is ErrEnded where it has ended or
+// was rotated before, ErrNotFound.
+func (s *Store) RotateKey(ctx context.Context, by Actor, clientID, keyID string, overlap time.Duration) (*Key, string, error) {
+	if overlap < 0 || overlap > MaxOverlap {
+		return nil, "", &InvalidError{"overlap_hours", fmt.Sprintf("0 to %d", int(MaxOverlap.Hours()))}
+	}
+	now, secret := s.now(), newSecret(keyPrefix)
+	var k *Key
+	err := s.inTx(ctx, func(tx *sqlx.Tx) error {
+		old, err := lockKey(ctx, tx, clientID, keyID)
+		if err != nil {
+			return err
+		}
+		if old.RevokedAt != nil || old.ExpiresAt != nil && !now.Before(*old.ExpiresAt) {
+			return ErrEnded
+		}
+		k = &Key{ID: newID("key_"), ClientID: old.ClientID, Name: old.Name, Scopes: old.Scopes, CreatedAt: now, Replaces: &old.ID}
+		ends := now.Add(overlap)
+		if old.ExpiresAt != nil {
+			end := now.Add(old.ExpiresAt.Sub(old.CreatedAt))
+			k.ExpiresAt = &end
+			if old.ExpiresAt.Before(ends) {
+				ends = *old.ExpiresAt
+			}
+		}
+		if err := insertKey(ctx, tx, k, secretHash(secret)); err != nil {
+			return err
+		}
+		if err := endKey(ctx, tx, old.ID, ends); err != nil {
+			return err
+		}
+		return s.audit(ctx, tx, by, "key.rotated", old.ID, map[string]any{"followed_by": k.ID, "works_until": ends})
+	})
+	if err != nil {
+		return nil, "", fmt.Errorf("rotating key %s: %w", keyID, err)
+	}
+	s.cache.forget(keyID)
 	return k, secret, nil
 }
 

@@ -51,13 +51,6 @@ func newHasher(p Params) *hasher {
 // Mac would be wrong on Windows.
 func normal(s string) string { return norm.NFKC.String(s) }
 
-func checkPassword(password string) error {
-	if n := utf8.RuneCountInString(normal(password)); n < MinPassword || n > maxPassword {
-		return &InvalidError{"password", fmt.Sprintf("%d to %d characters are needed", MinPassword, maxPassword)}
-	}
-	return nil
-}
-
 // slot waits for a turn to compute.
 func (h *hasher) slot(ctx context.Context) (func(), error) {
 	select {

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -32,131 +33,6 @@ const (
 	nameLimit     = 100
 )
 
-// User is a person who works with feegate.
-type User struct {
-	ID         string     `json:"id"`
-	Name       string     `json:"name"`
-	Roles      []Role     `json:"roles"`
-	Agencies   []string   `json:"agencies"`
-	ClientID   string     `json:"client_id,omitempty"`
-	CreatedAt  time.Time  `json:"created_at"`
-	DisabledAt *time.Time `json:"disabled_at"`
-}
-
-// NewUser is what is needed to make a person. Agencies empty: all. ClientID belongs to a portal_admin, who has no other role.
-type NewUser struct {
-	Name, Password string
-	Roles          []Role
-	Agencies       []string
-	ClientID       string
-}
-
-// CreateUser makes a person.
-func (s *Store) CreateUser(ctx context.Context, by Actor, n NewUser) (*User, error) {
-	name, err := cleanName("name", n.Name)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkPassword(n.Password); err != nil {
-		return nil, err
-	}
-	if err := checkRoles(n.Roles, n.ClientID); err != nil {
-		return nil, err
-	}
-	if n.Agencies == nil {
-		n.Agencies = []string{}
-	}
-	hash, err := s.hasher.hash(ctx, n.Password)
-	if err != nil {
-		return nil, fmt.Errorf("creating a user: %w", err)
-	}
-	u := &User{ID: newID("usr_"), Name: name, Roles: n.Roles, Agencies: n.Agencies, ClientID: n.ClientID, CreatedAt: s.now()}
-	err = s.inTx(ctx, func(tx *sqlx.Tx) error {
-		if err := insertUser(ctx, tx, u, hash); err != nil {
-			return err
-		}
-		return s.audit(ctx, tx, by, "user.created", u.ID, map[string]any{"roles": u.Roles, "agencies": u.Agencies})
-	})
-	if err != nil {
-		return nil, fmt.Errorf("creating a user: %w", err)
-	}
-	return u, nil
-}
-
-// checkRoles: a portal_admin belongs to a client and is nothing else, since the other roles see every client.
-func checkRoles(roles []Role, clientID string) error {
-	if err := known("roles", roles, Roles()); err != nil {
-		return err
-	}
-	portal := slices.Contains(roles, PortalAdmin)
-	if portal && len(roles) > 1 {
-		return &InvalidError{"roles", "portal_admin goes with no other role"}
-	}
-	if portal != (clientID != "") {
-		return &InvalidError{"client_id", "a portal_admin has one, nobody else"}
-	}
-	return nil
-}
-
-// SetRoles changes what a person may do, and ends every session. Nobody changes to or from portal_admin.
-func (s *Store) SetRoles(ctx context.Context, by Actor, userID string, roles []Role, agencies []string) error {
-	u, err := s.User(ctx, userID)
-	if err != nil {
-		return err
-	}
-	if err := checkRoles(roles, u.ClientID); err != nil {
-		return err
-	}
-	if agencies == nil {
-		agencies = []string{}
-	}
-	return s.changeUser(ctx, by, userID, "user.roles-changed", map[string]any{"roles": roles, "agencies": agencies},
-		func(tx *sqlx.Tx) (bool, error) { return setRoles(ctx, tx, userID, roles, agencies) })
-}
-
-// DisableUser ends a person's access and every session, at once.
-func (s *Store) DisableUser(ctx context.Context, by Actor, userID string) error {
-	return s.changeUser(ctx, by, userID, "user.disabled", nil, func(tx *sqlx.Tx) (bool, error) {
-		return disableUser(ctx, tx, userID, s.now())
-	})
-}
-
-// SetPassword changes a person's password and ends every session.
-func (s *Store) SetPassword(ctx context.Context, by Actor, userID, password string) error {
-	if err := checkPassword(password); err != nil {
-		return err
-	}
-	hash, err := s.hasher.hash(ctx, password)
-	if err != nil {
-		return fmt.Errorf("changing a password: %w", err)
-	}
-	return s.changeUser(ctx, by, userID, "user.password-changed", nil, func(tx *sqlx.Tx) (bool, error) {
-		return setPassword(ctx, tx, userID, hash)
-	})
-}
-
-// changeUser changes a person's row, ends the sessions, and notes it, all or nothing.
-func (s *Store) changeUser(ctx context.Context, by Actor, userID, action string, detail map[string]any,
-	change func(*sqlx.Tx) (bool, error)) error {
-	err := s.inTx(ctx, func(tx *sqlx.Tx) error {
-		hit, err := change(tx)
-		if err != nil {
-			return err
-		}
-		if !hit {
-			return ErrNotFound
-		}
-		if err := deleteSessionsOf(ctx, tx, userID); err != nil {
-			return err
-		}
-		return s.audit(ctx, tx, by, action, userID, detail)
-	})
-	if err != nil {
-		return fmt.Errorf("%s %s: %w", action, userID, err)
-	}
-	return nil
-}
-
 // Session is a person at work.
 type Session struct {
 	Principal Principal
@@ -164,44 +40,57 @@ type Session struct {
 	ExpiresAt time.Time
 }
 
-// Login checks a name and a password and opens a session. The errors: ErrBadCredentials (whichever was wrong, in the same
-// time), *LockedError, or the database's. address is where the request comes from.
-func (s *Store) Login(ctx context.Context, name, password, address, requestID string) (token string, session *Session, err error) {
+// Attempt is what somebody offers to be let in. OTP is needed of who has enrolled a second factor: a code of the moment, or a
+// recovery code. Address is where the request comes from.
+type Attempt struct{ Name, Password, OTP, Address, RequestID string }
+
+// Login checks an attempt and opens a session. The errors: ErrBadCredentials (whichever was wrong, in the same time: a guesser
+// does not learn that a password is right), *LockedError, or the database's.
+func (s *Store) Login(ctx context.Context, a Attempt) (token string, session *Session, err error) {
 	now := s.machine()
-	name, nameErr := cleanName("name", name)
-	pair, wide := buckets(name, address)
+	name, nameErr := cleanName("name", a.Name)
+	pair, wide := buckets(name, a.Address)
 	if err := s.admit(ctx, now, pair, wide); err != nil {
 		return "", nil, err
 	}
 	u, hash, err := s.userByName(ctx, name)
-	exists := err == nil && nameErr == nil && u.DisabledAt == nil
+	exists := err == nil && nameErr == nil && u.DisabledAt == nil && !u.Outside
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return "", nil, fmt.Errorf("logging in: %w", err)
 	}
 	if !exists {
 		hash = s.nobody
 	}
-	ok, old, err := s.hasher.verify(ctx, password, hash)
+	ok, old, err := s.hasher.verify(ctx, a.Password, hash)
 	if err != nil {
 		return "", nil, fmt.Errorf("logging in: %w", err)
 	}
-	by := Actor{Kind: KindUser, Address: address, RequestID: requestID}
+	by := Actor{Kind: KindUser, Address: a.Address, RequestID: a.RequestID}
 	if exists {
 		by.ID = u.ID
 	}
 	if !ok || !exists {
 		return "", nil, s.refuse(ctx, by, now, wide)
 	}
+	factor, err := s.second(ctx, u.ID, a.OTP, now)
+	if err != nil {
+		if errors.Is(err, ErrBadCredentials) {
+			return "", nil, s.refuse(ctx, by, now, wide)
+		}
+		return "", nil, fmt.Errorf("logging in: %w", err)
+	}
 	if old {
-		if hash, err = s.hasher.hash(ctx, password); err != nil {
+		if hash, err = s.hasher.hash(ctx, a.Password); err != nil {
 			return "", nil, fmt.Errorf("logging in: %w", err)
 		}
 	}
-	token = newSecret(sessionPrefix)
-	row := sessionRow{TokenHash: secretHash(token), UserID: u.ID, CSRF: newSecret(""), CreatedAt: now, ExpiresAt: now.Add(AbsoluteLimit)}
+	token, row := newSession(u.ID, now)
 	err = s.inTx(ctx, func(tx *sqlx.Tx) error {
+		if err := factor(tx); err != nil {
+			return err
+		}
 		if old {
-			if _, err := setPassword(ctx, tx, u.ID, hash); err != nil {
+			if _, err := setPassword(ctx, tx, u.ID, hash, nil); err != nil {
 				return err
 			}
 		}
@@ -213,11 +102,21 @@ func (s *Store) Login(ctx context.Context, name, password, address, requestID st
 		}
 		return s.audit(ctx, tx, by, "session.opened", u.ID, nil)
 	})
+	if errors.Is(err, ErrBadCredentials) { // the code was taken by another sign-in meanwhile, or the person was disabled
+		return "", nil, s.refuse(ctx, by, now, wide)
+	}
 	if err != nil {
 		return "", nil, fmt.Errorf("logging in: %w", err)
 	}
 	session, err = s.Session(ctx, token)
 	return token, session, err
+}
+
+// newSession makes a session's token, which is told once, and its row. A sign-in always makes a new one, so that no token that was
+// known before is worth more after.
+func newSession(userID string, now time.Time) (token string, row sessionRow) {
+	token = newSecret(sessionPrefix)
+	return token, sessionRow{TokenHash: secretHash(token), UserID: userID, CSRF: newSecret(""), CreatedAt: now, ExpiresAt: now.Add(AbsoluteLimit)}
 }
 
 // admit lets an attempt through unless there were too many failures. The attempt is written down as a failure of its pair
@@ -263,12 +162,12 @@ func (s *Store) refuse(ctx context.Context, by Actor, now time.Time, wide map[st
 // table of addresses that failed is nobody's business.
 func buckets(name, address string) (pair string, wide map[string]int) {
 	from := network(address)
-	digest := func(parts string) string {
-		h := sha256.Sum256([]byte(parts))
-		return hex.EncodeToString(h[:16])
-	}
-	return digest("pair\x00" + name + "\x00" + from),
-		map[string]int{digest("address\x00" + from): addressLimit, digest("name\x00" + name): nameLimit}
+	return bucket("pair", name, from), map[string]int{bucket("address", from): addressLimit, bucket("name", name): nameLimit}
+}
+
+func bucket(parts ...string) string {
+	h := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	return hex.EncodeToString(h[:16])
 }
 
 // network is the address that one person cannot change at will: of IPv6 the first 64 bits.
@@ -316,6 +215,37 @@ func (s *Store) Logout(ctx context.Context, by Actor, token string) error {
 	})
 	if err != nil {
 		return fmt.Errorf("logging out: %w", err)
+	}
+	return nil
+}
+
+// Work is a session for its own person to see.
+type Work struct {
+	CreatedAt  time.Time `db:"created_at"`
+	LastSeenAt time.Time `db:"last_seen_at"`
+	Here       bool      `db:"here"` // the one that asks
+}
+
+// Sessions lists a person's sessions that are open, the last used first; token is that of the one who asks.
+func (s *Store) Sessions(ctx context.Context, userID, token string) ([]Work, error) {
+	now := s.machine()
+	out, err := s.sessionsOf(ctx, userID, secretHash(token), now, now.Add(-IdleLimit))
+	if err != nil {
+		return nil, fmt.Errorf("listing sessions of %s: %w", userID, err)
+	}
+	return out, nil
+}
+
+// EndSessions ends a person's sessions: all, or all but the one with the token.
+func (s *Store) EndSessions(ctx context.Context, by Actor, userID, but string) error {
+	err := s.inTx(ctx, func(tx *sqlx.Tx) error {
+		if err := deleteSessionsOf(ctx, tx, userID, secretHash(but)); err != nil {
+			return err
+		}
+		return s.audit(ctx, tx, by, "session.all-closed", userID, nil)
+	})
+	if err != nil {
+		return fmt.Errorf("ending sessions of %s: %w", userID, err)
 	}
 	return nil
 }

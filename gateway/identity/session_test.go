@@ -29,7 +29,7 @@ func TestLogin(t *testing.T) {
 		t.Errorf("%+v %v", p, err)
 	}
 	// A Mac types the name and the password with the marks apart.
-	if _, _, err := h.s.Login(ctx, decomposed("Nguyễn Thị Lan"), decomposed(goodPassword), "192.0.2.1", ""); err != nil {
+	if _, _, err := h.s.Login(ctx, Attempt{Name: decomposed("Nguyễn Thị Lan"), Password: decomposed(goodPassword), Address: "192.0.2.1"}); err != nil {
 		t.Errorf("letters and marks apart: %v", err)
 	}
 	if err := h.s.Logout(ctx, p.Actor("", ""), token); err != nil {
@@ -55,7 +55,7 @@ func TestRefusedLogins(t *testing.T) {
 	}
 	for _, c := range [][2]string{{"lan", "sai mật khẩu rồi"}, {"nobody", goodPassword}, {"gone", goodPassword}, {"lan", ""}, {"", ""},
 		{"lan", strings.Repeat("x", 1<<16)}, {"a\x01b", goodPassword}} {
-		if _, _, err := h.s.Login(ctx, c[0], c[1], "192.0.2.1", ""); !errors.Is(err, ErrBadCredentials) {
+		if _, _, err := h.s.Login(ctx, Attempt{Name: c[0], Password: c[1], Address: "192.0.2.1"}); !errors.Is(err, ErrBadCredentials) {
 			t.Errorf("%.20q: %v", c, err)
 		}
 	}
@@ -132,13 +132,13 @@ func TestChangesEndSessions(t *testing.T) {
 			t.Errorf("%s of nobody: %v", name, err)
 		}
 	}
-	if _, _, err := h.s.Login(ctx, "password", goodPassword, "192.0.2.1", ""); !errors.Is(err, ErrBadCredentials) {
+	if _, _, err := h.s.Login(ctx, Attempt{Name: "password", Password: goodPassword, Address: "192.0.2.1"}); !errors.Is(err, ErrBadCredentials) {
 		t.Errorf("the old password: %v", err)
 	}
-	if _, _, err := h.s.Login(ctx, "password", other, "192.0.2.1", ""); err != nil {
+	if _, _, err := h.s.Login(ctx, Attempt{Name: "password", Password: other, Address: "192.0.2.1"}); err != nil {
 		t.Errorf("the new password: %v", err)
 	}
-	if _, session, err := h.s.Login(ctx, "roles", goodPassword, "192.0.2.1", ""); err != nil || !session.Principal.HasRole(Reporter) || session.Principal.HasRole(Finance) {
+	if _, session, err := h.s.Login(ctx, Attempt{Name: "roles", Password: goodPassword, Address: "192.0.2.1"}); err != nil || !session.Principal.HasRole(Reporter) || session.Principal.HasRole(Finance) {
 		t.Errorf("the new roles: %+v %v", session, err)
 	}
 	us, err := h.s.Users(ctx)
@@ -209,7 +209,7 @@ func TestLockout(t *testing.T) {
 	h, ctx := newHouse(t), t.Context()
 	h.user("lan", Finance)
 	fail := func(name, address string) error {
-		_, _, err := h.s.Login(ctx, name, "sai mật khẩu rồi", address, "")
+		_, _, err := h.s.Login(ctx, Attempt{Name: name, Password: "sai mật khẩu rồi", Address: address})
 		return err
 	}
 	for range pairLimit {
@@ -219,18 +219,18 @@ func TestLockout(t *testing.T) {
 		h.machine.advance(time.Minute)
 	}
 	var locked *LockedError
-	_, _, err := h.s.Login(ctx, "lan", goodPassword, "192.0.2.1", "")
+	_, _, err := h.s.Login(ctx, Attempt{Name: "lan", Password: goodPassword, Address: "192.0.2.1"})
 	if !errors.As(err, &locked) || locked.RetryAfter != failureWindow-pairLimit*time.Minute {
 		t.Fatalf("the right password after %d failures: %v", pairLimit, err)
 	}
 	if err := fail("nobody", "192.0.2.1"); !errors.Is(err, ErrBadCredentials) {
 		t.Errorf("another name from there: %v", err)
 	}
-	if _, _, err := h.s.Login(ctx, "lan", goodPassword, "198.51.100.1", ""); err != nil {
+	if _, _, err := h.s.Login(ctx, Attempt{Name: "lan", Password: goodPassword, Address: "198.51.100.1"}); err != nil {
 		t.Errorf("the person herself, from elsewhere: %v", err)
 	}
 	h.machine.advance(locked.RetryAfter)
-	if _, _, err := h.s.Login(ctx, "lan", goodPassword, "192.0.2.1", ""); err != nil {
+	if _, _, err := h.s.Login(ctx, Attempt{Name: "lan", Password: goodPassword, Address: "192.0.2.1"}); err != nil {
 		t.Errorf("when told to try again: %v", err)
 	}
 	for range pairLimit { // success forgot the failures
@@ -246,23 +246,23 @@ func TestWideLockout(t *testing.T) {
 	h, ctx := newHouse(t), t.Context()
 	h.user("lan", Finance)
 	for i := range addressLimit {
-		if _, _, err := h.s.Login(ctx, fmt.Sprint("name", i), "x", fmt.Sprintf("2001:db8::%x", i+1), ""); !errors.Is(err, ErrBadCredentials) {
+		if _, _, err := h.s.Login(ctx, Attempt{Name: fmt.Sprint("name", i), Password: "x", Address: fmt.Sprintf("2001:db8::%x", i+1)}); !errors.Is(err, ErrBadCredentials) {
 			t.Fatal(err)
 		}
 	}
 	var locked *LockedError
-	if _, _, err := h.s.Login(ctx, "lan", goodPassword, "2001:db8::ffff:1", ""); !errors.As(err, &locked) {
+	if _, _, err := h.s.Login(ctx, Attempt{Name: "lan", Password: goodPassword, Address: "2001:db8::ffff:1"}); !errors.As(err, &locked) {
 		t.Errorf("the same network of IPv6: %v", err)
 	}
-	if _, _, err := h.s.Login(ctx, "lan", goodPassword, "2001:db8:1::1", ""); err != nil {
+	if _, _, err := h.s.Login(ctx, Attempt{Name: "lan", Password: goodPassword, Address: "2001:db8:1::1"}); err != nil {
 		t.Errorf("another network: %v", err)
 	}
 	for i := range nameLimit {
-		if _, _, err := h.s.Login(ctx, "lan", "x", fmt.Sprintf("10.0.%d.1", i), ""); !errors.Is(err, ErrBadCredentials) {
+		if _, _, err := h.s.Login(ctx, Attempt{Name: "lan", Password: "x", Address: fmt.Sprintf("10.0.%d.1", i)}); !errors.Is(err, ErrBadCredentials) {
 			t.Fatal(err)
 		}
 	}
-	if _, _, err := h.s.Login(ctx, "lan", goodPassword, "10.1.0.1", ""); !errors.As(err, &locked) {
+	if _, _, err := h.s.Login(ctx, Attempt{Name: "lan", Password: goodPassword, Address: "10.1.0.1"}); !errors.As(err, &locked) {
 		t.Errorf("one name from everywhere: %v", err)
 	}
 }
@@ -276,7 +276,7 @@ func TestLockoutHoldsAgainstManyAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 40 {
 		wg.Go(func() {
-			_, _, err := h.s.Login(ctx, "lan", "sai mật khẩu rồi", "192.0.2.1", "")
+			_, _, err := h.s.Login(ctx, Attempt{Name: "lan", Password: "sai mật khẩu rồi", Address: "192.0.2.1"})
 			var locked *LockedError
 			switch {
 			case errors.Is(err, ErrBadCredentials):
@@ -332,7 +332,7 @@ func TestLoginRewritesOldHashes(t *testing.T) {
 	h.user("lan", Finance)
 	stronger := h.store(Params{Memory: 128, Time: 1, Threads: 1})
 	for range 2 {
-		if _, _, err := stronger.Login(ctx, "lan", goodPassword, "192.0.2.1", ""); err != nil {
+		if _, _, err := stronger.Login(ctx, Attempt{Name: "lan", Password: goodPassword, Address: "192.0.2.1"}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -26,6 +26,7 @@ func (s *Store) prepare(ctx context.Context) error {
 	}
 	s.byToken, err = s.db.PreparexContext(ctx, `
 		SELECT u.id, u.name, u.roles, u.agencies, coalesce(c.id, ''), coalesce(c.source_system, ''), coalesce(s.mode, ''),
+			CASE WHEN u.must_change THEN 'password' WHEN u.otp_confirmed_at IS NULL AND u.issuer IS NULL AND EXISTS (SELECT FROM otp_roles r WHERE r.role = ANY (u.roles)) THEN 'otp' ELSE '' END,
 			t.csrf, t.expires_at, t.last_seen_at
 		FROM sessions t JOIN users u ON u.id = t.user_id
 		LEFT JOIN clients c ON c.id = u.client_id LEFT JOIN source_systems s ON s.name = c.source_system
@@ -116,10 +117,13 @@ func (s *Store) Clients(ctx context.Context) ([]Client, error) {
 
 func insertKey(ctx context.Context, tx *sqlx.Tx, k *Key, hash []byte) error {
 	_, err := tx.ExecContext(ctx, `
-		INSERT INTO api_keys (id, client_id, name, secret_hash, scopes, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		k.ID, k.ClientID, k.Name, hash, pq.Array(k.Scopes), k.CreatedAt, k.ExpiresAt)
-	if violation(err) == "api_keys_client_id_fkey" {
+		INSERT INTO api_keys (id, client_id, name, secret_hash, scopes, created_at, expires_at, replaces) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		k.ID, k.ClientID, k.Name, hash, pq.Array(k.Scopes), k.CreatedAt, k.ExpiresAt, k.Replaces)
+	switch violation(err) {
+	case "api_keys_client_id_fkey":
 		return ErrNotFound
+	case "api_keys_replaces_key":
+		return ErrEnded
 	}
 	return err
 }
@@ -136,22 +140,38 @@ func revokeKey(ctx context.Context, tx *sqlx.Tx, clientID, keyID string, now tim
 	return false, notFound(err)
 }
 
+const keyColumns = `id, client_id, name, scopes, created_at, expires_at, revoked_at, last_used_at, replaces`
+
+func scanKey(row interface{ Scan(...any) error }) (*Key, error) {
+	k := &Key{}
+	err := row.Scan(&k.ID, &k.ClientID, &k.Name, words[Scope]{&k.Scopes}, &k.CreatedAt, &k.ExpiresAt, &k.RevokedAt, &k.LastUsedAt, &k.Replaces)
+	return k, notFound(err)
+}
+
+// lockKey holds a key of a client (any when clientID is empty) until the transaction ends.
+func lockKey(ctx context.Context, tx *sqlx.Tx, clientID, keyID string) (*Key, error) {
+	return scanKey(tx.QueryRowxContext(ctx, `SELECT `+keyColumns+` FROM api_keys WHERE id = $1 AND ($2 = '' OR client_id = $2) FOR UPDATE`, keyID, clientID))
+}
+
+func endKey(ctx context.Context, tx *sqlx.Tx, keyID string, at time.Time) error {
+	_, err := tx.ExecContext(ctx, `UPDATE api_keys SET expires_at = $2 WHERE id = $1`, keyID, at)
+	return err
+}
+
 // Keys lists a client's keys, or every key when clientID is empty, newest first.
 func (s *Store) Keys(ctx context.Context, clientID string) ([]Key, error) {
-	rows, err := s.db.QueryContext(ctx, `
-		SELECT id, client_id, name, scopes, created_at, expires_at, revoked_at, last_used_at
-		FROM api_keys WHERE $1 = '' OR client_id = $1 ORDER BY created_at DESC, id`, clientID)
+	rows, err := s.db.QueryContext(ctx, `SELECT `+keyColumns+` FROM api_keys WHERE $1 = '' OR client_id = $1 ORDER BY created_at DESC, id`, clientID)
 	if err != nil {
 		return nil, fmt.Errorf("listing keys: %w", err)
 	}
 	defer func() { _ = rows.Close() }()
-	var keys []Key
+	keys := []Key{}
 	for rows.Next() {
-		var k Key
-		if err := rows.Scan(&k.ID, &k.ClientID, &k.Name, words[Scope]{&k.Scopes}, &k.CreatedAt, &k.ExpiresAt, &k.RevokedAt, &k.LastUsedAt); err != nil {
+		k, err := scanKey(rows)
+		if err != nil {
 			return nil, fmt.Errorf("listing keys: %w", err)
 		}
-		keys = append(keys, k)
+		keys = append(keys, *k)
 	}
 	return keys, rows.Err()
 }
@@ -165,10 +185,10 @@ func (s *Store) loadKey(ctx context.Context, hash []byte) (cachedKey, error) {
 	return cachedKey{principal: p, expires: expires}, notFound(err)
 }
 
-func insertUser(ctx context.Context, tx *sqlx.Tx, u *User, hash string) error {
+func insertUser(ctx context.Context, tx *sqlx.Tx, u *User, hash, by string, change bool) error {
 	_, err := tx.ExecContext(ctx, `
-		INSERT INTO users (id, name, password_hash, roles, agencies, client_id, created_at) VALUES ($1, $2, $3, $4, $5, nullif($6, ''), $7)`,
-		u.ID, u.Name, hash, pq.Array(u.Roles), pq.Array(u.Agencies), u.ClientID, u.CreatedAt)
+		INSERT INTO users (id, name, password_hash, roles, agencies, client_id, created_at, roles_set_by, must_change) VALUES ($1, $2, $3, $4, $5, nullif($6, ''), $7, $8, $9)`,
+		u.ID, u.Name, hash, pq.Array(u.Roles), pq.Array(u.Agencies), u.ClientID, u.CreatedAt, by, change)
 	switch violation(err) {
 	case "users_name_key":
 		return ErrTaken
@@ -178,11 +198,11 @@ func insertUser(ctx context.Context, tx *sqlx.Tx, u *User, hash string) error {
 	return err
 }
 
-const userColumns = `id, name, roles, agencies, coalesce(client_id, ''), created_at, disabled_at`
+const userColumns = `id, name, roles, agencies, coalesce(client_id, ''), created_at, disabled_at, otp_confirmed_at IS NOT NULL, issuer IS NOT NULL`
 
 func scanUser(row interface{ Scan(...any) error }, more ...any) (*User, error) {
 	u := &User{}
-	err := row.Scan(append([]any{&u.ID, &u.Name, words[Role]{&u.Roles}, pq.Array(&u.Agencies), &u.ClientID, &u.CreatedAt, &u.DisabledAt}, more...)...)
+	err := row.Scan(append([]any{&u.ID, &u.Name, words[Role]{&u.Roles}, pq.Array(&u.Agencies), &u.ClientID, &u.CreatedAt, &u.DisabledAt, &u.OTP, &u.Outside}, more...)...)
 	return u, notFound(err)
 }
 
@@ -190,6 +210,15 @@ func (s *Store) userByName(ctx context.Context, name string) (*User, string, err
 	var hash string
 	u, err := scanUser(s.db.QueryRowxContext(ctx, `SELECT `+userColumns+`, password_hash FROM users WHERE name = $1`, name), &hash)
 	return u, hash, err
+}
+
+func (s *Store) secretsOf(ctx context.Context, id string) (*User, string, error) {
+	var hash string
+	u, err := scanUser(s.db.QueryRowxContext(ctx, `SELECT `+userColumns+`, password_hash FROM users WHERE id = $1`, id), &hash)
+	if err != nil {
+		return nil, "", fmt.Errorf("user %s: %w", id, err)
+	}
+	return u, hash, nil
 }
 
 // User finds a person by id; ErrNotFound.
@@ -220,15 +249,33 @@ func (s *Store) Users(ctx context.Context) ([]User, error) {
 }
 
 func disableUser(ctx context.Context, tx *sqlx.Tx, id string, now time.Time) (bool, error) {
-	return hit(tx.ExecContext(ctx, `UPDATE users SET disabled_at = coalesce(disabled_at, $2) WHERE id = $1`, id, now))
+	ok, err := hit(tx.ExecContext(ctx, `UPDATE users SET disabled_at = coalesce(disabled_at, $2) WHERE id = $1`, id, now))
+	return ok, forbidden(err)
 }
 
-func setPassword(ctx context.Context, tx *sqlx.Tx, id, hash string) (bool, error) {
-	return hit(tx.ExecContext(ctx, `UPDATE users SET password_hash = $2 WHERE id = $1`, id, hash))
+func enableUser(ctx context.Context, tx *sqlx.Tx, id string) (bool, error) {
+	return hit(tx.ExecContext(ctx, `UPDATE users SET disabled_at = NULL WHERE id = $1`, id))
 }
 
-func setRoles(ctx context.Context, tx *sqlx.Tx, id string, roles []Role, agencies []string) (bool, error) {
-	return hit(tx.ExecContext(ctx, `UPDATE users SET roles = $2, agencies = $3 WHERE id = $1`, id, pq.Array(roles), pq.Array(agencies)))
+// setPassword replaces a hash; change says whether the person has to choose another, nil leaves that as it is.
+func setPassword(ctx context.Context, tx *sqlx.Tx, id, hash string, change *bool) (bool, error) {
+	return hit(tx.ExecContext(ctx, `UPDATE users SET password_hash = $2, must_change = coalesce($3, must_change) WHERE id = $1`, id, hash, change))
+}
+
+func setRoles(ctx context.Context, tx *sqlx.Tx, id string, roles []Role, agencies []string, by string) (bool, error) {
+	ok, err := hit(tx.ExecContext(ctx, `UPDATE users SET roles = $2, agencies = $3, roles_set_by = $4 WHERE id = $1`, id, pq.Array(roles), pq.Array(agencies), by))
+	return ok, forbidden(err)
+}
+
+// forbidden names what the database does not let anybody do to people.
+func forbidden(err error) error {
+	switch violation(err) {
+	case "users_own_rights":
+		return ErrOwnRights
+	case "users_last_admin":
+		return ErrLastAdmin
+	}
+	return err
 }
 
 type sessionRow struct {
@@ -254,7 +301,7 @@ func (s *Store) sessionByToken(ctx context.Context, hash []byte, now time.Time) 
 	p := &v.Principal
 	var seen time.Time
 	err := s.byToken.QueryRowxContext(ctx, hash, now, now.Add(-IdleLimit)).Scan(&p.ID, &p.Name, words[Role]{&p.Roles},
-		pq.Array(&p.Agencies), &p.ClientID, &p.SourceSystem, &p.Mode, &v.CSRF, &v.ExpiresAt, &seen)
+		pq.Array(&p.Agencies), &p.ClientID, &p.SourceSystem, &p.Mode, &p.Held, &v.CSRF, &v.ExpiresAt, &seen)
 	return v, seen, notFound(err)
 }
 
@@ -273,9 +320,16 @@ func deleteSession(ctx context.Context, tx *sqlx.Tx, hash []byte) (string, error
 	return userID, err
 }
 
-func deleteSessionsOf(ctx context.Context, tx *sqlx.Tx, userID string) error {
-	_, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE user_id = $1`, userID)
+func deleteSessionsOf(ctx context.Context, tx *sqlx.Tx, userID string, but []byte) error {
+	_, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE user_id = $1 AND token_hash IS DISTINCT FROM $2`, userID, but)
 	return err
+}
+
+func (s *Store) sessionsOf(ctx context.Context, userID string, here []byte, now, idle time.Time) ([]Work, error) {
+	out := []Work{}
+	err := s.db.SelectContext(ctx, &out, `SELECT created_at, last_seen_at, token_hash = $2 AS here FROM sessions
+		WHERE user_id = $1 AND expires_at > $3 AND last_seen_at > $4 ORDER BY last_seen_at DESC`, userID, here, now, idle)
+	return out, err
 }
 
 // failures says whether a bucket holds at least limit failures since a time, and when the one was that makes it so.

@@ -34,6 +34,10 @@ func (s *server) mayAny(scopes []identity.Scope, roles ...identity.Role) gin.Han
 		if !s.admit(c, s.known, p.ID) {
 			return
 		}
+		if p.Held != "" && c.FullPath() != "/v1/sessions" { // a sign-out is always possible
+			s.refuse(c, &gateway.Problem{Name: problemForbidden, Detail: heldDetail[p.Held]})
+			return
+		}
 		allowed := roles
 		if len(roles) > 0 && c.Request.Method == http.MethodGet {
 			allowed = append(slices.Clone(roles), identity.Auditor)
@@ -108,7 +112,7 @@ func actor(c *gin.Context) identity.Actor {
 type credentials struct {
 	Name     string `json:"name"`
 	Password string `json:"password"`
-	OTP      string `json:"otp,omitempty"` // taken and not yet asked for
+	OTP      string `json:"otp,omitempty"` // of who has enrolled a second factor
 }
 
 type sessionView struct {
@@ -131,7 +135,7 @@ func (s *server) signIn(c *gin.Context) {
 		s.refuse(c, err)
 		return
 	}
-	token, session, err := s.Identity.Login(c.Request.Context(), in.Name, in.Password, c.ClientIP(), c.GetString(requestIDKey))
+	token, session, err := s.Identity.Login(c.Request.Context(), identity.Attempt{Name: in.Name, Password: in.Password, OTP: in.OTP, Address: c.ClientIP(), RequestID: c.GetString(requestIDKey)})
 	var locked *identity.LockedError
 	switch {
 	case errors.As(err, &locked):

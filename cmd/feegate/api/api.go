@@ -115,6 +115,7 @@ func New(d Deps) (http.Handler, error) {
 	v1.GET("/providers", s.may(identity.OrdersRead, identity.Operator, identity.Finance, identity.Admin), s.listProviders)
 	s.mountRefundLists(v1)
 	s.mountOperations(v1)
+	s.mountPeople(v1)
 	s.mountAccounts(v1)
 	s.mountReconciliation(v1)
 	s.mountBank(v1)

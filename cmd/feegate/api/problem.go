@@ -79,6 +79,7 @@ var problems = map[string]meaning{
 	adoption.ProblemReportBusy:        {http.StatusConflict, "Something long is being written", "Đang có dữ liệu được ghi, vui lòng thử lại sau"},
 	adoption.ProblemReportState:       {http.StatusConflict, "Somebody was there before", "Đã có người thực hiện trước"},
 	adoption.ProblemProvinceOnly:      {http.StatusForbidden, "For people who see all agencies", "Chỉ dành cho người phụ trách toàn tỉnh"},
+	problemPeople:                     {http.StatusConflict, "The person or the key does not allow this", "Trạng thái người dùng hoặc khóa không cho phép"},
 	gateway.ProblemProposalState:      {http.StatusConflict, "The proposal's state does not allow this", "Trạng thái đề nghị không cho phép"},
 	gateway.ProblemProposalExists:     {http.StatusConflict, "There is such a thing, or a proposal of it", "Đã có, hoặc đã có đề nghị như vậy"},
 	gateway.ProblemSlipUsed:           {http.StatusConflict, "The deposit slip was recorded before", "Giấy nộp tiền này đã được ghi nhận"},

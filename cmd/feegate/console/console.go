@@ -143,6 +143,8 @@ func (c *Console) Mount(mux *http.ServeMux) {
 	c.on(mux, "GET /console/exceptions", reporting, c.exceptions)
 	c.on(mux, "GET /console/exceptions/{rule}", reporting, c.ruleFound)
 	c.on(mux, "GET /console/audit", auditing, c.audit)
+	c.mountAccount(mux)
+	c.mountPeople(mux)
 	mux.HandleFunc("/console/", func(w http.ResponseWriter, r *http.Request) {
 		v := &visit{c: c, w: w, r: r}
 		v.refuse(&gateway.Problem{Name: gateway.ProblemNotFound})
@@ -214,6 +216,10 @@ func (c *Console) on(mux *http.ServeMux, pattern string, roles []identity.Role, 
 		allowed := roles
 		if !act {
 			allowed = append(slices.Clone(roles), identity.Auditor)
+		}
+		if v.session.Principal.Held != "" && !own(pattern) {
+			http.Redirect(w, r, accountPath, http.StatusSeeOther)
+			return
 		}
 		err := error(nil)
 		switch {
@@ -307,7 +313,7 @@ func (v *visit) nav() []link {
 		roles      []identity.Role
 	}{{"/console/today", "Hôm nay", reading}, {"/console/discrepancies", "Sai lệch", reading}, {"/console/bank", "Ngân hàng", reading}, {"/console/closings", "Khóa sổ", closers},
 		{"/console/upload", "Tải tệp", working},
-		{"/console/refunds", "Hoàn tiền", reading}, {"/console/ledger", "Sổ tiền", reading}, {"/console/search", "Tìm", reading}, {"/console/rate", "Tỷ lệ trực tuyến", reporting}, {"/console/outlook", "Nhìn tới", reporting}, {"/console/reports", "Báo cáo", reporters}, {"/console/catalogue", "Danh mục", browsing}, {"/console/audit", "Nhật ký", auditing}} {
+		{"/console/refunds", "Hoàn tiền", reading}, {"/console/ledger", "Sổ tiền", reading}, {"/console/search", "Tìm", reading}, {"/console/rate", "Tỷ lệ trực tuyến", reporting}, {"/console/outlook", "Nhìn tới", reporting}, {"/console/reports", "Báo cáo", reporters}, {"/console/catalogue", "Danh mục", browsing}, {"/console/users", "Người dùng", managing}, {"/console/keys", "Khóa", keeping}, {"/console/audit", "Nhật ký", auditing}} {
 		auditor := n.path != "/console/upload" && v.may(identity.Auditor)
 		if auditor || v.may(n.roles...) {
 			out = append(out, link{n.path, n.name, strings.HasPrefix(v.r.URL.Path, n.path)})
@@ -320,7 +326,7 @@ func (v *visit) nav() []link {
 func (c *Console) home(v *visit) error {
 	nav := v.nav()
 	if len(nav) == 0 {
-		return &gateway.Problem{Name: problemForbidden}
+		return v.back(accountPath)
 	}
 	return v.back(nav[0].Path)
 }
@@ -331,8 +337,11 @@ var person = regexp.MustCompile(`usr_[a-z0-9_]+`)
 // refuse answers with what went wrong, in a sentence, and what to do.
 func (v *visit) refuse(err error) {
 	var p *gateway.Problem
+	said := &sentence{}
 	if !errors.As(err, &p) {
 		switch {
+		case errors.As(err, &said):
+			p = &gateway.Problem{Name: said.name}
 		case errors.Is(err, errCSRF):
 			p = &gateway.Problem{Name: problemCSRF}
 		default:
@@ -345,9 +354,9 @@ func (v *visit) refuse(err error) {
 		p.Detail = person.ReplaceAllStringFunc(p.Detail, v.who)
 	}
 	data := struct {
-		What, Next, Name, Detail string
-		Fields                   []gateway.FieldError
-	}{m.what, m.next, p.Name, p.Detail, p.Fields}
+		What, Next, Name, Said, Detail string
+		Fields                         []gateway.FieldError
+	}{m.what, m.next, p.Name, said.said, p.Detail, p.Fields}
 	if err := v.show(m.status, "problem", m.what, data); err != nil {
 		v.c.Log.Error("console", "error", err)
 		http.Error(v.w, m.what, m.status)

@@ -75,7 +75,7 @@ func (c *Console) signIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	d := signInData{Next: inside(r.PostForm.Get("next")), Name: r.PostForm.Get("name")}
-	token, _, err := c.Identity.Login(r.Context(), d.Name, r.PostForm.Get("password"), address, "")
+	token, _, err := c.Identity.Login(r.Context(), identity.Attempt{Name: d.Name, Password: r.PostForm.Get("password"), OTP: r.PostForm.Get("otp"), Address: address})
 	var locked *identity.LockedError
 	switch {
 	case errors.As(err, &locked):
@@ -83,7 +83,7 @@ func (c *Console) signIn(w http.ResponseWriter, r *http.Request) {
 		d.Error = fmt.Sprintf("Đăng nhập sai quá nhiều lần. Hãy thử lại sau %d phút.", int(locked.RetryAfter.Minutes())+1)
 		c.showSignIn(w, r, http.StatusTooManyRequests, d)
 	case errors.Is(err, identity.ErrBadCredentials):
-		d.Error = "Tên hoặc mật khẩu không đúng."
+		d.Error = "Tên, mật khẩu hoặc mã xác thực không đúng. Nếu bạn đã bật mã xác thực, mỗi mã chỉ dùng được một lần: hãy chờ mã tiếp theo."
 		c.showSignIn(w, r, http.StatusUnauthorized, d)
 	case err != nil:
 		(&visit{c: c, w: w, r: r}).refuse(err)

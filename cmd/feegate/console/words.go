@@ -103,6 +103,8 @@ var notices = map[string]string{"proposed": "Đã ghi đề nghị. Người duy
 	"reopen-approve": "Đã mở lại ngày này.", "reopen-reject": "Yêu cầu mở lại đã được bỏ.",
 	"layout": "Đã xác nhận cách đọc các cột.", "listed": "Đã lập danh sách. Hãy tải tệp và gửi ngân hàng.", "paid_back": "Đã ghi: ngân hàng đã chuyển.",
 	"catalogue": "Danh mục đã thay đổi.", "target": "Đã ghi đề nghị chỉ tiêu. Một người khác sẽ quyết định.",
+	"password": "Đã đổi mật khẩu. Hãy đăng nhập bằng mật khẩu mới.", "otp-ended": "Đã tắt mã xác thực. Hãy đăng nhập lại.", "others-ended": "Đã đăng xuất mọi nơi khác.", "otp-roles": "Đã ghi vai trò bắt buộc có mã xác thực.",
+	"user-changed": "Đã thực hiện.", "client": "Đã thêm phần mềm gọi.", "key-revoked": "Đã thu hồi khóa.",
 	"returned":      "Đã ghi: ngân hàng trả lại. Khoản này chờ lập danh sách mới.",
 	"report-closed": "Đã chốt báo cáo. Một người khác sẽ duyệt.", "report-same": "Không có gì mới từ lần chốt trước: đây là lần đó.", "report-approved": "Đã duyệt báo cáo."}
 
@@ -111,6 +113,8 @@ const (
 	problemForbidden = "forbidden"
 	problemCSRF      = "csrf"
 	problemInternal  = "internal"
+	problemPeople    = "people-state"
+	problemWait      = "too-many-requests"
 )
 
 type meaning struct {
@@ -122,6 +126,8 @@ var meanings = map[string]meaning{
 	problemForbidden:                  {http.StatusForbidden, "Bạn không có quyền mở trang này", "Nếu công việc của bạn cần trang này, hãy liên hệ quản trị viên để được cấp vai trò."},
 	problemCSRF:                       {http.StatusForbidden, "Biểu mẫu đã cũ", "Chưa có gì thay đổi. Hãy mở lại trang và làm lại."},
 	problemInternal:                   {http.StatusInternalServerError, "Hệ thống gặp lỗi", "Lỗi đã được ghi lại. Hãy thử lại sau ít phút."},
+	problemPeople:                     {http.StatusConflict, "Chưa thực hiện được", "Chưa có gì thay đổi."},
+	problemWait:                       {http.StatusTooManyRequests, "Sai quá nhiều lần", "Chưa có gì thay đổi."},
 	gateway.ProblemNotFound:           {http.StatusNotFound, "Không tìm thấy", "Hãy kiểm tra lại mã, hoặc tìm ở trang Tìm."},
 	gateway.ProblemInvalid:            {http.StatusUnprocessableEntity, "Chưa thực hiện được", "Hãy quay lại và sửa những chỗ sau."},
 	gateway.ProblemSecondPerson:       {http.StatusForbidden, "Cần người khác quyết định", "Người đề nghị không được tự duyệt. Hãy nhờ một người duyệt khác."},
@@ -233,7 +239,7 @@ func (c *Console) words() template.FuncMap {
 			}
 			return *s
 		},
-		"count": count, "fact": fact, "line": line, "field": fieldName, "vi": vietnamese, "deed": deed, "two": reconciliation.NeedsTwo, "noted": noted, "told": told, "evidenceword": or(evidenceWords),
+		"count": count, "fact": fact, "line": line, "field": fieldName, "scopeword": or(scopeWords), "vi": vietnamese, "deed": deed, "two": reconciliation.NeedsTwo, "noted": noted, "told": told, "evidenceword": or(evidenceWords),
 		"hundredthsDot": func(h adoption.Hundredths) string { return strings.Replace(hundredths(h), ",", ".", 1) },
 		"dong":          func(n int64) string { return page.Money(vnd.Signed(n)) },
 		"role":          or(roles),
