@@ -44,6 +44,7 @@ type app struct {
 	reporter   *adoption.Reporter
 	book       *honesty.Book
 	folder     *adoption.Folder
+	desk       *console.Console
 	duty       *watch
 	feeding    []func(context.Context) error // the sequencer and the deliverer
 	log        *slog.Logger
@@ -104,7 +105,7 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 	mux.Handle("GET /{$}", http.RedirectHandler("/console", http.StatusSeeOther)) // who types the bare address is a person
 	pages.Mount(mux)
 	desk.Mount(mux)
-	return &app{handler: mux, gateway: g, accounts: accounts, people: people, reconciler: reconciler, reporter: reporter, book: book, folder: adoption.NewFolder(db, now), duty: duty, log: log,
+	return &app{handler: mux, gateway: g, accounts: accounts, people: people, reconciler: reconciler, reporter: reporter, book: book, desk: desk, folder: adoption.NewFolder(db, now), duty: duty, log: log,
 		feeding: []func(context.Context) error{feed.NewSequencer(db, log).Run, feed.NewDeliverer(db, keys, now, log, options).Run}}, nil
 }
 

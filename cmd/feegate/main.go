@@ -21,6 +21,7 @@ import (
 	_ "github.com/lib/pq" // the driver
 
 	"feegate/gateway/account"
+	"feegate/gateway/identity"
 	"feegate/migrations"
 )
 
@@ -123,14 +124,16 @@ func (m *migrateCommand) Run(i *invocation) error {
 }
 
 type serveCommand struct {
-	DatabaseURL    string   `required:"" env:"FEEGATE_DATABASE_URL" help:"Address of the database, as the service role." placeholder:"URL"`
-	ReportDatabase string   `name:"report-database-url" env:"FEEGATE_REPORT_DATABASE_URL" help:"Address of a read replica of the database, from which reports are read." placeholder:"URL"`
-	Listen         string   `default:"127.0.0.1:8080" env:"FEEGATE_LISTEN" help:"Address to listen on." placeholder:"ADDR"`
-	PublicURL      string   `required:"" env:"FEEGATE_PUBLIC_URL" help:"Address under which payers and providers reach this." placeholder:"URL"`
-	MasterKeyFile  string   `required:"" env:"FEEGATE_MASTER_KEY_FILE" help:"File with the master key, mode 0600." placeholder:"FILE"`
-	TrustedProxies []string `env:"FEEGATE_TRUSTED_PROXIES" help:"Addresses or networks of proxies whose X-Forwarded-For is believed." placeholder:"CIDR"`
-	Inbox          string   `env:"FEEGATE_INBOX" type:"path" help:"Folder in which banks and providers drop their files (docs/morning.md)." placeholder:"DIR"`
-	LogFormat      string   `env:"FEEGATE_LOG_FORMAT" enum:"json,text" default:"json" help:"json or text."`
+	DatabaseURL    string    `required:"" env:"FEEGATE_DATABASE_URL" help:"Address of the database, as the service role." placeholder:"URL"`
+	ReportDatabase string    `name:"report-database-url" env:"FEEGATE_REPORT_DATABASE_URL" help:"Address of a read replica of the database, from which reports are read." placeholder:"URL"`
+	Listen         string    `default:"127.0.0.1:8080" env:"FEEGATE_LISTEN" help:"Address to listen on." placeholder:"ADDR"`
+	PublicURL      string    `required:"" env:"FEEGATE_PUBLIC_URL" help:"Address under which payers and providers reach this." placeholder:"URL"`
+	MasterKeyFile  string    `required:"" env:"FEEGATE_MASTER_KEY_FILE" help:"File with the master key, mode 0600." placeholder:"FILE"`
+	TrustedProxies []string  `env:"FEEGATE_TRUSTED_PROXIES" help:"Addresses or networks of proxies whose X-Forwarded-For is believed." placeholder:"CIDR"`
+	Inbox          string    `env:"FEEGATE_INBOX" type:"path" help:"Folder in which banks and providers drop their files (docs/morning.md)." placeholder:"DIR"`
+	OIDC           oidcFlags `embed:"" prefix:"oidc-"`
+	Breached       string    `name:"breached-passwords" env:"FEEGATE_BREACHED_PASSWORDS" type:"path" help:"List of stolen passwords that nobody may take: sorted SHA-1 in hex, a line each (docs/people.md)." placeholder:"FILE"`
+	LogFormat      string    `env:"FEEGATE_LOG_FORMAT" enum:"json,text" default:"json" help:"json or text."`
 }
 
 // Run serves until the context ends, then lets what is under way finish.
@@ -153,6 +156,17 @@ func (s *serveCommand) Run(i *invocation) (err error) {
 	}
 	a, err := newApp(i.ctx, db, keys, s.PublicURL, time.Now, i.log, s.TrustedProxies...)
 	if err != nil {
+		return err
+	}
+	if s.Breached != "" {
+		leaked, err := identity.OpenLeaked(s.Breached)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, leaked.Close()) }()
+		a.people.Refuse(leaked)
+	}
+	if err := s.OIDC.apply(a.desk); err != nil {
 		return err
 	}
 	if s.ReportDatabase != "" {

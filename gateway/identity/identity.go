@@ -156,7 +156,6 @@ type Options struct {
 	Machine func() time.Time // the machine's; time.Now when nil
 	Hash    *Params          // of passwords; DefaultParams when nil
 	Keys    *account.Keys    // seal second factors; without them nobody can enrol one
-	Leaked  *Leaked          // passwords that are known to the world; may be nil
 }
 
 // Store keeps people, programs and the audit. It is safe for concurrent use.
@@ -168,7 +167,7 @@ type Store struct {
 	cache   *keyCache
 	nobody  string // a password hash that nothing fits, for names that do not exist
 	keys    *account.Keys
-	leaked  *Leaked
+	leaked  *Leaked // passwords that the world knows; nil knows none
 	byKey   *sqlx.Stmt
 	byToken *sqlx.Stmt
 }
@@ -182,7 +181,7 @@ func New(ctx context.Context, db *sqlx.DB, o Options) (*Store, error) {
 		p := DefaultParams()
 		o.Hash = &p
 	}
-	s := &Store{db: db, now: o.Now, machine: o.Machine, hasher: newHasher(*o.Hash), cache: newKeyCache(o.Machine), keys: o.Keys, leaked: o.Leaked}
+	s := &Store{db: db, now: o.Now, machine: o.Machine, hasher: newHasher(*o.Hash), cache: newKeyCache(o.Machine), keys: o.Keys}
 	var err error
 	if s.nobody, err = s.hasher.hash(ctx, rand.Text()); err != nil {
 		return nil, fmt.Errorf("identity: %w", err)

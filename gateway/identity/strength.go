@@ -44,6 +44,9 @@ func (s *Store) checkPassword(password, name string) error {
 	return nil
 }
 
+// Refuse has nobody take a password of the list. It is called before serving.
+func (s *Store) Refuse(l *Leaked) { s.leaked = l }
+
 // Leaked is a list of passwords that were stolen somewhere: lines of SHA-1 in hex, sorted, with anything after a colon, as Have I
 // Been Pwned gives it for download. It is searched where it lies, since it is larger than memory.
 type Leaked struct {

@@ -51,6 +51,7 @@ type Console struct {
 	assets  *page.Assets
 	pages   map[string]*template.Template
 	foreign *http.CrossOriginProtection
+	outside *outsider // nil where people sign in by their passwords alone
 }
 
 // New makes the console.
@@ -98,6 +99,8 @@ func (c *Console) Mount(mux *http.ServeMux) {
 	c.assets.Mount(mux)
 	mux.HandleFunc("GET /console/sign-in", c.signInPage)
 	mux.Handle("POST /console/sign-in", c.foreign.Handler(http.HandlerFunc(c.signIn)))
+	mux.HandleFunc("GET "+outsidePath+"/start", c.outsideStart)
+	mux.HandleFunc("GET "+outsidePath+"/callback", c.outsideBack)
 	c.on(mux, "POST /console/sign-out", identity.Roles(), c.signOut)
 	c.on(mux, "GET /console", identity.Roles(), c.home)
 	c.on(mux, "GET /console/today", reading, c.today)

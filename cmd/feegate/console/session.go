@@ -49,7 +49,7 @@ func inside(next string) string {
 	return u.RequestURI()
 }
 
-type signInData struct{ Next, Error, Name string }
+type signInData struct{ Next, Error, Name, Outside string }
 
 func (c *Console) signInPage(w http.ResponseWriter, r *http.Request) {
 	c.showSignIn(w, r, http.StatusOK, signInData{Next: inside(r.URL.Query().Get("next"))})
@@ -57,6 +57,9 @@ func (c *Console) signInPage(w http.ResponseWriter, r *http.Request) {
 
 func (c *Console) showSignIn(w http.ResponseWriter, r *http.Request, status int, d signInData) {
 	v := &visit{c: c, w: w, r: r}
+	if c.outside != nil {
+		d.Outside = c.outside.Label
+	}
 	if err := v.show(status, "sign-in", "Đăng nhập", d); err != nil {
 		v.refuse(err)
 	}
