@@ -112,7 +112,7 @@ func finance(t *testing.T, b *box, folder string) {
 		p.look("console-sign-in")
 		p.fill("#name", name)
 		p.fill("#password", "wrong")
-		p.press("button.main", "Tên hoặc mật khẩu không đúng.")
+		p.press("button.main", "Tên, mật khẩu hoặc mã xác thực không đúng.")
 		p.fill("#password", password[name])
 		p.press("button.main", "feegate")
 		return p

@@ -174,12 +174,21 @@ func (b *browser) look(name string) {
 		if len(wide) != 2 || wide[0] > wide[1] || wide[1] != width {
 			b.t.Errorf("%s at %d px: the page is %v wide", name, width, wide)
 		}
+		if b.own() {
+			b.accessible(fmt.Sprintf("%s at %d px", name, width))
+		}
 		file := filepath.Join(b.folder, fmt.Sprintf("%s-%d.png", name, width))
 		if err := os.WriteFile(file, picture, 0o644); err != nil {
 			b.t.Fatal(err)
 		}
 	}
 	b.run("back to size", chromedp.EmulateViewport(int64(b.width), 800))
+}
+
+// own says that the page is ours, and not the simulator's of a provider or portal.
+func (b *browser) own() bool {
+	at := b.at()
+	return strings.Contains(at, "/console") || strings.Contains(at, "/pay/")
 }
 
 // received resets and gives what came over the wire since the last call.

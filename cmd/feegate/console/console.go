@@ -12,6 +12,7 @@ import (
 	"html/template"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -51,12 +52,13 @@ type Console struct {
 	assets  *page.Assets
 	pages   map[string]*template.Template
 	foreign *http.CrossOriginProtection
+	routes  map[string][]identity.Role
 	outside *outsider // nil where people sign in by their passwords alone
 }
 
 // New makes the console.
 func New(d Deps) (*Console, error) {
-	c := &Console{Deps: d, pages: map[string]*template.Template{}, foreign: http.NewCrossOriginProtection()}
+	c := &Console{Deps: d, pages: map[string]*template.Template{}, routes: map[string][]identity.Role{}, foreign: http.NewCrossOriginProtection()}
 	if err := c.foreign.AddTrustedOrigin(d.PublicURL); err != nil {
 		return nil, fmt.Errorf("the public address: %w", err)
 	}
@@ -195,8 +197,13 @@ func streamed() []string {
 // maxForm is the longest form besides an upload.
 const maxForm = 64 << 10
 
+// Routes gives the pages and acts for people who are signed in, by their patterns, with the roles that they are for; an auditor may read
+// every page besides.
+func (c *Console) Routes() map[string][]identity.Role { return maps.Clone(c.routes) }
+
 // on adds a page or an act for people with one of the roles.
 func (c *Console) on(mux *http.ServeMux, pattern string, roles []identity.Role, h func(*visit) error) {
+	c.routes[pattern] = roles
 	act := strings.HasPrefix(pattern, http.MethodPost)
 	var handler http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v := &visit{c: c, w: w, r: r, names: map[string]string{}}
