@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -13,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
 	"feegate/gateway/identity"
@@ -130,6 +134,52 @@ func TestEveryPageOfTheConsole(t *testing.T) {
 				b.scheme("light", "")
 			}
 		}
+	}
+}
+
+// What a leader takes to a meeting is one sheet, whatever the number of agencies.
+func TestTheRatePrintsOnOneSheet(t *testing.T) {
+	x := newExample(t, false, false)
+	if _, err := x.db.ExecContext(t.Context(), `INSERT INTO agencies (code, name, position) SELECT 'H11.' || n, 'Ủy ban nhân dân xã có tên dài thứ ' || n, 100 + n FROM generate_series(1, 40) n`); err != nil {
+		t.Fatal(err)
+	}
+	for n := 1; n <= 40; n++ { // each has something of its own to show
+		if _, err := x.db.ExecContext(t.Context(), `INSERT INTO dossiers (source_system, dossier_code, n, status, procedure_code, agency_code, received_on, closed_at, amount_due, applicant_ref, service_level, mode, recorded_at)
+			SELECT 'portal', 'H11.' || $1::text, 1, 'closed', min(procedure_code), 'H11.' || $1::text, '2026-03-01', '2026-03-05', 1000, '', '', 'live', '2026-03-05' FROM orders`, n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := openBrowser(t, pictures(t), desk, host(t, x.api))
+	x.person("lãnh đạo", []identity.Role{identity.Reporter})
+	b.open(x.api + "/console/sign-in")
+	b.fill("#name", "lãnh đạo")
+	b.fill("#password", password)
+	b.press("button.main", "Tỷ lệ thanh toán trực tuyến")
+	b.open(x.api + "/console/rate?from=2026-03-01&to=2026-03-31")
+	b.until("thứ 40")
+	raw := value(b, "print", func(ctx context.Context, t *chromedp.Target) ([]byte, error) {
+		r, err := cdp.Call(ctx, t, page.PrintToPDF, page.PrintToPDFParams{PreferCSSPageSize: new(true), PrintBackground: new(true)})
+		if err != nil {
+			return nil, err
+		}
+		return r.Data, nil
+	})
+	file := filepath.Join(t.TempDir(), "rate.pdf")
+	if err := os.WriteFile(file, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	info, err := exec.Command("pdfinfo", file).Output()
+	if err != nil || !regexp.MustCompile(`Pages:\s+1\n`).Match(info) || !strings.Contains(string(info), "A4") {
+		t.Errorf("%v %s", err, info)
+	}
+	text, err := exec.Command("pdftotext", "-layout", file, "-").Output()
+	for _, shown := range []string{"50,0 %", "Độ phủ dữ liệu", "Chỉ tiêu 30 %", "Mười hai tháng qua", "cơ quan khác", "OPR-1", "theo dữ liệu biết đến"} {
+		if err != nil || !strings.Contains(strings.ReplaceAll(string(text), "\u00a0", " "), shown) {
+			t.Errorf("%q is not on the sheet: %v", shown, err)
+		}
+	}
+	if strings.Contains(string(text), "Đăng xuất") {
+		t.Error("the navigation is on the sheet")
 	}
 }
 

@@ -25,6 +25,8 @@ type rateData struct {
 	*adoption.Report
 	Ranked  []adoption.Row
 	Buckets []bucketRow
+	Trend   *trendData
+	Movers  []adoption.Mover
 	Reads   bool         // may open payments
 	Query   template.URL // escaped already
 }
@@ -33,6 +35,9 @@ type bucketRow struct {
 	Code, Name string
 	Count      int64
 }
+
+// maxMovers is how many procedures the page names; Nhìn tới has them all.
+const maxMovers = 5
 
 // period reads ?from= and ?to=: this month up to today where absent.
 func (v *visit) period() adoption.Question {
@@ -71,6 +76,14 @@ func (c *Console) rate(v *visit) error {
 	for _, b := range adoption.Buckets() {
 		d.Buckets = append(d.Buckets, bucketRow{b, bucketWords[b], report.Total.Buckets[b]})
 	}
+	if d.Trend, err = c.trend(v.r.Context(), q, report.Total.Targets); err != nil {
+		return err
+	}
+	ahead, err := c.Adoption.Outlook(v.r.Context(), v.caller())
+	if err != nil {
+		return err
+	}
+	d.Movers = ahead.Movers[:min(maxMovers, len(ahead.Movers))]
 	return v.show(http.StatusOK, "rate", "Tỷ lệ thanh toán trực tuyến", d)
 }
 

@@ -168,6 +168,15 @@ func or(m map[string]string) func(string) string {
 	}
 }
 
+// monthName writes a month for people: 3/2026; what is none stays.
+func monthName(s string) string {
+	t, err := time.Parse("2006-01", s)
+	if err != nil {
+		return s
+	}
+	return t.Format("1/2006")
+}
+
 // rounded rounds an estimate, half up; what is no number stays.
 func rounded(s string, decimals int) string {
 	if r, ok := new(big.Rat).SetString(s); ok {
@@ -239,7 +248,13 @@ func (c *Console) words() template.FuncMap {
 			}
 			return *s
 		},
-		"count": count, "fact": fact, "line": line, "field": fieldName, "scopeword": or(scopeWords), "vi": vietnamese, "deed": deed, "two": reconciliation.NeedsTwo, "noted": noted, "told": told, "evidenceword": or(evidenceWords),
+		"count": count, "fact": fact, "line": line, "month": monthName, "sideof": func(side map[string]*int64, name string) string {
+			if n := side[name]; n != nil {
+				return count(*n)
+			}
+			return "—"
+		},
+		"field": fieldName, "scopeword": or(scopeWords), "vi": vietnamese, "deed": deed, "two": reconciliation.NeedsTwo, "noted": noted, "told": told, "evidenceword": or(evidenceWords),
 		"hundredthsDot": func(h adoption.Hundredths) string { return strings.Replace(hundredths(h), ",", ".", 1) },
 		"dong":          func(n int64) string { return page.Money(vnd.Signed(n)) },
 		"role":          or(roles),
