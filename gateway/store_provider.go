@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 )
@@ -20,10 +21,35 @@ func changeProviderState(ctx context.Context, tx *sqlx.Tx, s ProviderState) (was
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", false, nil
 	}
+	if err == nil {
+		_, err = tx.ExecContext(ctx, `INSERT INTO provider_changes (account_id, operation, state, reason, since) VALUES ($1, $2, $3, $4, $5)`, s.AccountID, s.Operation, s.State, s.Reason, s.Since)
+	}
 	if err != nil {
 		return "", false, fmt.Errorf("noting a provider's state: %w", err)
 	}
 	return was, true, nil
+}
+
+// ProviderChange is when an operation's breaker changed to a state.
+type ProviderChange struct {
+	AccountID string    `db:"account_id"`
+	Operation string    `db:"operation"`
+	State     string    `db:"state"`
+	Reason    string    `db:"reason"`
+	Since     time.Time `db:"since"`
+}
+
+// ProviderChanges lists the changes of an account's breakers (of all accounts where it is empty) since a time, the oldest first, with the
+// last one of each operation before: what held when the time began.
+func (g *Gateway) ProviderChanges(ctx context.Context, accountID string, since time.Time) ([]ProviderChange, error) {
+	out := []ProviderChange{}
+	err := g.db.SelectContext(ctx, &out, `(SELECT DISTINCT ON (account_id, operation) account_id, operation, state, reason, since FROM provider_changes
+			WHERE ($1 = '' OR account_id = $1) AND since < $2 ORDER BY account_id, operation, since DESC)
+		UNION ALL SELECT account_id, operation, state, reason, since FROM provider_changes WHERE ($1 = '' OR account_id = $1) AND since >= $2 ORDER BY account_id, operation, since LIMIT 10000`, accountID, since)
+	if err != nil {
+		return nil, fmt.Errorf("listing providers' states: %w", err)
+	}
+	return out, nil
 }
 
 type portal struct {

@@ -80,9 +80,10 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 	book := honesty.New(db, reporter, now)
 	papers := forms.New(reporter, reconciler, accounts, book, people.Names, now)
 	duty := &watch{breakers: breakers, accounts: accounts, gateway: g, changes: changes, log: log}
+	endpoints := feed.NewEndpoints(db, keys, now, options)
 	handler, err := api.New(api.Deps{Gateway: g, Accounts: accounts, Breakers: breakers, Identity: people, ApplyOverrides: duty.applyOverrides,
 		Reconciler: reconciler, Adoption: reporter, Forms: papers, Honesty: book, PageOf: s.pageOf,
-		Feed: feed.NewReader(db), Endpoints: feed.NewEndpoints(db, keys, now, options), Ready: db.PingContext, Now: now, Log: log, TrustedProxies: trusted})
+		Feed: feed.NewReader(db), Endpoints: endpoints, Ready: db.PingContext, Now: now, Log: log, TrustedProxies: trusted})
 	if err != nil {
 		return nil, err
 	}
@@ -95,8 +96,8 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 	if err != nil {
 		return nil, err
 	}
-	desk, err := console.New(console.Deps{Gateway: g, Reconciler: reconciler, Adoption: reporter, Forms: papers, Honesty: book, Identity: people, Visitors: visitors, Admit: api.Door(),
-		PublicURL: publicURL, Now: now, Log: log})
+	desk, err := console.New(console.Deps{Gateway: g, Reconciler: reconciler, Adoption: reporter, Forms: papers, Honesty: book, Identity: people, Accounts: accounts, Breakers: breakers,
+		Endpoints: endpoints, ApplyOverrides: duty.applyOverrides, Visitors: visitors, Admit: api.Door(), PublicURL: publicURL, Now: now, Log: log})
 	if err != nil {
 		return nil, err
 	}

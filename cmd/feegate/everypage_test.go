@@ -48,6 +48,10 @@ func pagesOf(s *street) map[string][]string {
 		"GET /console/ledger/{account}":        {"/console/ledger/acc_vnpay_7"},
 		"GET /console/outlook":                 {"/console/outlook"},
 		"GET /console/payments/{id}":           {"/console/payments/" + payment},
+		"GET /console/providers":               {"/console/providers"},
+		"GET /console/providers/{id}":          {"/console/providers/acc_momo"},
+		"GET /console/webhooks":                {"/console/webhooks"},
+		"GET /console/webhooks/{id}":           {"/console/webhooks/" + id(`SELECT min(id) FROM webhook_endpoints`)},
 		"GET /console/rate":                    {"/console/rate", "/console/rate?from=2025-01-01&to=2025-01-31"},
 		"GET /console/rate/evidence":           {"/console/rate/evidence?figure=transactions"},
 		"GET /console/refunds":                 {"/console/refunds"},
@@ -75,6 +79,7 @@ func isFile(pattern string) bool {
 // aFullMorning is a street with something of everything that the console shows.
 func aFullMorning(t *testing.T) *street {
 	s := newStreet(t)
+	s.mayHook()
 	bank := s.paidOut()
 	api, lead := s.person("api", []identity.Role{identity.Finance}), s.person("lead", []identity.Role{identity.Approver})
 	s.take("acc_vnpay_7", 0, 5)
@@ -88,6 +93,9 @@ func aFullMorning(t *testing.T) *street {
 	}
 	statement := stated(bank, 1000000, [3]string{"FT26069001", "197800", "VNPAY FEEGATE7 TT GD NGAY 10/03/2026"}, [3]string{"FT26069002", "70000", "khong ro"}, [3]string{"FT26069003", "148350", "MOMO TRA TIEN"}, [3]string{"FT26069004", "-11000", "PHI SMS"})
 	if r := mai.upload("", mai.token(), map[string]string{"kind": "statement"}, "s.csv", statement); r.status != http.StatusOK || !strings.Contains(string(r.body), "Đã nhập") {
+		t.Fatalf("%d %s", r.status, r.body)
+	}
+	if r := s.call(http.MethodPost, "/v1/webhook-endpoints", "", map[string]any{"url": s.sim + "/hook", "types": []string{"order.*"}}); r.status != http.StatusCreated {
 		t.Fatalf("%d %s", r.status, r.body)
 	}
 	mai.acted(mai.act("/console/reports", url.Values{"from": {"2026-02-01"}, "to": {"2026-02-28"}}), "/console/reports/2026-02-01/2026-02-28/1?done=report-closed")

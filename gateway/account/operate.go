@@ -1,8 +1,73 @@
 package account
 
 import (
+	"slices"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"feegate/providers"
 )
+
+// MaxWindow is how long maintenance may be announced for at once; for longer, an account's validity ends.
+const MaxWindow = 30 * 24 * time.Hour
+
+// Operations are those whose breakers an operator may switch by hand.
+func Operations() []string {
+	return []string{string(providers.OpCheckout), string(providers.OpLookup), string(providers.OpRefund), string(providers.OpCancel)}
+}
+
+// Modes is the closed list of an operator's words.
+func Modes() []string { return []string{ModeOpen, ModeClosed, ModeAutomatic} }
+
+func checkReason(text *string, fields []FieldError) []FieldError {
+	*text = strings.TrimSpace(*text)
+	if n := utf8.RuneCountInString(*text); n < 1 || n > 500 || strings.ContainsFunc(*text, unicode.IsControl) {
+		fields = append(fields, FieldError{"reason", "must say why, in 1 to 500 characters on one line"})
+	}
+	return fields
+}
+
+// Check says what is wrong with an override that somebody wants; nil: nothing. It trims the reason.
+func (o *Override) Check() error {
+	var fields []FieldError
+	if !slices.Contains(Operations(), o.Operation) {
+		fields = append(fields, FieldError{"operation", "must be one of " + strings.Join(Operations(), ", ")})
+	}
+	if !slices.Contains(Modes(), o.Mode) {
+		fields = append(fields, FieldError{"mode", "must be one of " + strings.Join(Modes(), ", ")})
+	}
+	if fields = checkReason(&o.Reason, fields); len(fields) > 0 {
+		return &InvalidError{Fields: fields}
+	}
+	return nil
+}
+
+// Check says what is wrong with a window that somebody wants at a moment; nil: nothing. It trims the reason; a window without a beginning
+// begins now.
+func (w *Window) Check(now time.Time) error {
+	var fields []FieldError
+	begins := !w.From.IsZero()
+	switch {
+	case w.To.IsZero():
+		fields = append(fields, FieldError{"to", "is missing"})
+	case !w.To.After(now):
+		fields = append(fields, FieldError{"to", "is over already"})
+	case begins && !w.To.After(w.From):
+		fields = append(fields, FieldError{"to", "must be after from"})
+	}
+	if !begins {
+		w.From = now
+	}
+	if w.To.Sub(w.From) > MaxWindow {
+		fields = append(fields, FieldError{"to", "at most 30 days after from"})
+	}
+	if fields = checkReason(&w.Reason, fields); len(fields) > 0 {
+		return &InvalidError{Fields: fields}
+	}
+	return nil
+}
 
 // Modes of an operator's word over a breaker.
 const (

@@ -158,6 +158,21 @@ func (s *Endpoints) List(ctx context.Context, clientID string) ([]Endpoint, erro
 	return selectEndpoints(ctx, s.db, clientID)
 }
 
+// Standing is an endpoint as an operator sees it.
+type Standing struct {
+	Endpoint
+	Client     string     `db:"client"`
+	Behind     int64      `db:"behind"`  // numbers of the feed that were not looked at yet
+	Waiting    int64      `db:"waiting"` // events that are to be sent again
+	LastAt     *time.Time `db:"last_at"` // of the last attempt
+	LastStatus *int       `db:"last_status"`
+}
+
+// Standings gives every client's endpoints, those that are not well first.
+func (s *Endpoints) Standings(ctx context.Context) ([]Standing, error) {
+	return selectStandings(ctx, s.db)
+}
+
 // Get gives one endpoint.
 func (s *Endpoints) Get(ctx context.Context, clientID, id string) (Endpoint, error) {
 	return selectEndpoint(ctx, s.db, clientID, id)

@@ -72,6 +72,20 @@ func selectEndpoints(ctx context.Context, db *sqlx.DB, clientID string) ([]Endpo
 	return out, nil
 }
 
+func selectStandings(ctx context.Context, db *sqlx.DB) ([]Standing, error) {
+	out := []Standing{}
+	err := db.SelectContext(ctx, &out, `SELECT e.id, e.client_id, e.url, e.types, e.status, e.cursor, e.failing_since, e.next_probe_at, e.created_at, c.name AS client,
+			greatest(coalesce((SELECT max(number) FROM feed), 0) - e.cursor, 0) AS behind, (SELECT count(*) FROM webhook_retries r WHERE r.endpoint_id = e.id) AS waiting,
+			d.attempted_at AS last_at, d.status AS last_status
+		FROM webhook_endpoints e JOIN clients c ON c.id = e.client_id
+		LEFT JOIN LATERAL (SELECT attempted_at, status FROM deliveries WHERE endpoint_id = e.id ORDER BY attempted_at DESC LIMIT 1) d ON true
+		ORDER BY e.status = 'active' AND e.failing_since IS NULL, c.name, e.created_at, e.id`)
+	if err != nil {
+		return nil, fmt.Errorf("reading webhook endpoints: %w", err)
+	}
+	return out, nil
+}
+
 func selectEndpoint(ctx context.Context, db *sqlx.DB, clientID, id string) (Endpoint, error) {
 	var e Endpoint
 	err := db.GetContext(ctx, &e, "SELECT "+endpointColumns+" FROM webhook_endpoints WHERE id = $1 AND client_id = $2", id, clientID)

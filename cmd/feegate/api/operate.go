@@ -7,15 +7,12 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/gin-gonic/gin"
 
 	"feegate/gateway"
 	"feegate/gateway/account"
 	"feegate/gateway/identity"
-	"feegate/providers"
 )
 
 // mountOperations are what an operator does when a provider is in trouble.
@@ -48,17 +45,6 @@ func (s *server) ownAccount(c *gin.Context) (*account.Entry, error) {
 	return e, nil
 }
 
-// maxWindow is how long maintenance may be announced for at once; longer than that, an account's validity ends.
-const maxWindow = 30 * 24 * time.Hour
-
-func reason(p *gateway.Problem, text string) string {
-	text = strings.TrimSpace(text)
-	if n := utf8.RuneCountInString(text); n < 1 || n > 500 || strings.ContainsFunc(text, unicode.IsControl) {
-		p.Fields = append(p.Fields, gateway.FieldError{Field: "reason", Detail: "must say why, in 1 to 500 characters on one line"})
-	}
-	return text
-}
-
 func (s *server) listOverrides(c *gin.Context) {
 	e, err := s.ownAccount(c)
 	if err != nil {
@@ -88,21 +74,11 @@ func (s *server) override(c *gin.Context) {
 		s.refuse(c, err)
 		return
 	}
-	p := &gateway.Problem{Name: gateway.ProblemInvalid}
-	operations := []string{string(providers.OpCheckout), string(providers.OpLookup), string(providers.OpRefund), string(providers.OpCancel)}
-	if !slices.Contains(operations, in.Operation) {
-		p.Fields = append(p.Fields, gateway.FieldError{Field: "operation", Detail: "must be one of " + strings.Join(operations, ", ")})
-	}
-	if modes := []string{account.ModeOpen, account.ModeClosed, account.ModeAutomatic}; !slices.Contains(modes, in.Mode) {
-		p.Fields = append(p.Fields, gateway.FieldError{Field: "mode", Detail: "must be one of " + strings.Join(modes, ", ")})
-	}
-	in.Reason = reason(p, in.Reason)
-	if len(p.Fields) > 0 {
-		s.refuse(c, p)
-		return
-	}
 	o := account.Override{AccountID: e.Account.ID, Operation: in.Operation, Mode: in.Mode, Reason: in.Reason, By: principal(c).ID, RecordedAt: s.Now()}
-	if err = s.Accounts.Override(c.Request.Context(), o); err == nil {
+	if err = accountProblem(o.Check()); err == nil {
+		err = s.Accounts.Override(c.Request.Context(), o)
+	}
+	if err == nil {
 		err = s.Identity.Audit(c.Request.Context(), nil, actor(c), "provider.override", o.AccountID, map[string]any{"operation": o.Operation, "mode": o.Mode, "reason": o.Reason})
 	}
 	if err == nil { // this process at once, the others within seconds
@@ -133,9 +109,9 @@ func (s *server) listMaintenance(c *gin.Context) {
 func (s *server) announceMaintenance(c *gin.Context) {
 	e, err := s.ownAccount(c)
 	var in struct {
-		From   *time.Time `json:"from"`
-		To     *time.Time `json:"to"`
-		Reason string     `json:"reason"`
+		From   time.Time `json:"from"`
+		To     time.Time `json:"to"`
+		Reason string    `json:"reason"`
 	}
 	if err == nil {
 		_, err = readJSON(c, &in)
@@ -144,28 +120,11 @@ func (s *server) announceMaintenance(c *gin.Context) {
 		s.refuse(c, err)
 		return
 	}
-	p, now := &gateway.Problem{Name: gateway.ProblemInvalid}, s.Now()
-	switch {
-	case in.To == nil:
-		p.Fields = append(p.Fields, gateway.FieldError{Field: "to", Detail: "is missing"})
-	case !in.To.After(now):
-		p.Fields = append(p.Fields, gateway.FieldError{Field: "to", Detail: "is over already"})
-	case in.From != nil && !in.To.After(*in.From):
-		p.Fields = append(p.Fields, gateway.FieldError{Field: "to", Detail: "must be after from"})
+	w := account.Window{ID: "mnt_" + strings.ToLower(rand.Text()), AccountID: e.Account.ID, From: in.From, To: in.To, Reason: in.Reason, By: principal(c).ID, RecordedAt: s.Now()}
+	if err = accountProblem(w.Check(w.RecordedAt)); err == nil {
+		err = s.Accounts.Announce(c.Request.Context(), w)
 	}
-	if in.From == nil {
-		in.From = &now
-	}
-	if in.To != nil && in.To.Sub(*in.From) > maxWindow {
-		p.Fields = append(p.Fields, gateway.FieldError{Field: "to", Detail: "at most 30 days after from"})
-	}
-	in.Reason = reason(p, in.Reason)
-	if len(p.Fields) > 0 {
-		s.refuse(c, p)
-		return
-	}
-	w := account.Window{ID: "mnt_" + strings.ToLower(rand.Text()), AccountID: e.Account.ID, From: *in.From, To: *in.To, Reason: in.Reason, By: principal(c).ID, RecordedAt: now}
-	if err = s.Accounts.Announce(c.Request.Context(), w); err == nil {
+	if err == nil {
 		err = s.Identity.Audit(c.Request.Context(), nil, actor(c), "provider.maintenance", w.AccountID, map[string]any{"id": w.ID, "from": w.From, "to": w.To, "reason": w.Reason})
 	}
 	if err != nil {

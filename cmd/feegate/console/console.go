@@ -5,6 +5,7 @@ package console
 
 import (
 	"cmp"
+	"context"
 	"crypto/rand"
 	"embed"
 	"errors"
@@ -21,7 +22,10 @@ import (
 
 	"feegate/cmd/feegate/page"
 	"feegate/gateway"
+	"feegate/gateway/account"
+	"feegate/gateway/feed"
 	"feegate/gateway/identity"
+	"feegate/providers/breaker"
 	"feegate/reconciliation"
 	"feegate/reconciliation/adoption"
 	"feegate/reconciliation/adoption/forms"
@@ -33,17 +37,21 @@ var files embed.FS
 
 // Deps is what the console needs; every field is required.
 type Deps struct {
-	Gateway    *gateway.Gateway
-	Reconciler *reconciliation.Reconciler
-	Adoption   *adoption.Reporter
-	Forms      *forms.Maker
-	Honesty    *honesty.Book
-	Identity   *identity.Store
-	Visitors   *page.Visitors
-	Admit      func(address string) bool // whether a visitor who is not known may ask now
-	PublicURL  string
-	Now        func() time.Time
-	Log        *slog.Logger
+	Gateway        *gateway.Gateway
+	Reconciler     *reconciliation.Reconciler
+	Adoption       *adoption.Reporter
+	Forms          *forms.Maker
+	Honesty        *honesty.Book
+	Identity       *identity.Store
+	Accounts       *account.Store
+	Breakers       *breaker.Group
+	Endpoints      *feed.Endpoints
+	Visitors       *page.Visitors
+	ApplyOverrides func(context.Context) error // an operator's word, in this process
+	Admit          func(address string) bool   // whether a visitor who is not known may ask now
+	PublicURL      string
+	Now            func() time.Time
+	Log            *slog.Logger
 }
 
 // Console serves what lies under /console.
@@ -148,6 +156,8 @@ func (c *Console) Mount(mux *http.ServeMux) {
 	c.on(mux, "GET /console/exceptions", reporting, c.exceptions)
 	c.on(mux, "GET /console/exceptions/{rule}", reporting, c.ruleFound)
 	c.on(mux, "GET /console/audit", auditing, c.audit)
+	c.mountProviders(mux)
+	c.mountWebhooks(mux)
 	c.mountAccount(mux)
 	c.mountPeople(mux)
 	mux.HandleFunc("/console/", func(w http.ResponseWriter, r *http.Request) {
@@ -323,7 +333,7 @@ func (v *visit) nav() []link {
 		roles      []identity.Role
 	}{{"/console/today", "Hôm nay", reading}, {"/console/discrepancies", "Sai lệch", reading}, {"/console/bank", "Ngân hàng", reading}, {"/console/closings", "Khóa sổ", closers},
 		{"/console/upload", "Tải tệp", working},
-		{"/console/refunds", "Hoàn tiền", reading}, {"/console/ledger", "Sổ tiền", reading}, {"/console/search", "Tìm", reading}, {"/console/rate", "Tỷ lệ trực tuyến", reporting}, {"/console/outlook", "Nhìn tới", reporting}, {"/console/reports", "Báo cáo", reporters}, {"/console/catalogue", "Danh mục", browsing}, {"/console/users", "Người dùng", managing}, {"/console/keys", "Khóa", keeping}, {"/console/audit", "Nhật ký", auditing}} {
+		{"/console/refunds", "Hoàn tiền", reading}, {"/console/ledger", "Sổ tiền", reading}, {"/console/search", "Tìm", reading}, {"/console/rate", "Tỷ lệ trực tuyến", reporting}, {"/console/outlook", "Nhìn tới", reporting}, {"/console/reports", "Báo cáo", reporters}, {"/console/catalogue", "Danh mục", browsing}, {"/console/providers", "Nhà cung cấp", watching}, {"/console/webhooks", "Webhook", hooking}, {"/console/users", "Người dùng", managing}, {"/console/keys", "Khóa", keeping}, {"/console/audit", "Nhật ký", auditing}} {
 		auditor := n.path != "/console/upload" && v.may(identity.Auditor)
 		if auditor || v.may(n.roles...) {
 			out = append(out, link{n.path, n.name, strings.HasPrefix(v.r.URL.Path, n.path)})

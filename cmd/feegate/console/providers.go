@@ -1,0 +1,359 @@
+package console
+
+import (
+	"cmp"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"feegate/gateway"
+	"feegate/gateway/account"
+	"feegate/gateway/identity"
+	"feegate/providers"
+	"feegate/providers/breaker"
+)
+
+var (
+	watching  = []identity.Role{identity.Operator, identity.Finance, identity.Admin}
+	operating = []identity.Role{identity.Operator}
+)
+
+// mountProviders adds how providers are, and what an operator does when one is not well.
+func (c *Console) mountProviders(mux *http.ServeMux) {
+	c.on(mux, "GET /console/providers", watching, c.providers)
+	c.on(mux, "GET /console/providers/{id}", watching, c.provider)
+	c.on(mux, "POST /console/providers/{id}/override", operating, c.override)
+	c.on(mux, "POST /console/providers/{id}/maintenance", operating, c.announce)
+	c.on(mux, "POST /console/providers/{id}/maintenance/{window}/end", operating, c.endMaintenance)
+}
+
+// operationWords name what a provider is asked for.
+var operationWords = map[string]string{"checkout": "tạo giao dịch", "lookup": "tra cứu", "refund": "hoàn tiền", "cancel": "hủy giao dịch"}
+
+// stateWords name how a breaker stands: a word, a shape and how it looks.
+var stateWords = map[string]word{"closed": {"good", "●", "Thông"}, "half_open": {"warn", "◐", "Đang thử lại"}, "open": {"bad", "✕", "Ngắt"}}
+
+// overrideWords name an operator's word over a breaker.
+var overrideWords = map[string]string{account.ModeAutomatic: "tự động", account.ModeOpen: "ngắt bằng tay", account.ModeClosed: "mở bằng tay, dù lỗi"}
+
+// circuitRow is one operation of one account now, in this process.
+type circuitRow struct {
+	Operation, Mode, Reason string
+	State                   word
+	Since                   time.Time
+	Failures, Busy, Limit   int
+	Next                    time.Time
+	Good, Bad               int64
+	Strip                   []stretch
+	Says                    string // the strip in a sentence
+}
+
+// stretch is a part of the last day in one state, for a strip 288 wide: five minutes a step.
+type stretch struct {
+	X, Width, Class string
+}
+
+type providerRow struct {
+	*account.Entry
+	Place    place
+	Problems []string
+	Word     word
+	Circuits []circuitRow
+}
+
+const stripWidth = 288
+
+// strip draws the last day of an operation from its changes; what nobody noted was closed.
+func strip(changes []gateway.ProviderChange, accountID, operation string, now time.Time) (out []stretch, says string) {
+	from := now.Add(-24 * time.Hour)
+	at := func(t time.Time) float64 { return max(0, t.Sub(from).Hours()) / 24 * stripWidth }
+	state, begun, open := "closed", from, time.Duration(0)
+	end := func(t time.Time) {
+		if t.After(begun) {
+			out = append(out, stretch{fmt.Sprintf("%.2f", at(begun)), fmt.Sprintf("%.2f", max(0.8, at(t)-at(begun))), state})
+			if state != "closed" {
+				open += t.Sub(begun)
+			}
+		}
+	}
+	cuts := 0
+	for _, ch := range changes {
+		if ch.AccountID != accountID || ch.Operation != operation {
+			continue
+		}
+		if ch.Since.After(from) {
+			end(ch.Since)
+			begun = ch.Since
+			if ch.State == "open" {
+				cuts++
+			}
+		}
+		state = ch.State
+	}
+	end(now)
+	if open == 0 {
+		return out, "24 giờ qua: thông suốt"
+	}
+	return out, fmt.Sprintf("24 giờ qua: ngắt %d lần, cộng %d phút không thông", cuts, int(open.Minutes()+0.5))
+}
+
+// circuits are the operations of an account, those never called too.
+func (c *Console) circuits(e *account.Entry, changes []gateway.ProviderChange) (out []circuitRow) {
+	states := map[string]breaker.State{}
+	for _, st := range c.Breakers.Snapshot(e.Account.ID) {
+		states[string(st.Operation)] = st
+	}
+	for _, op := range account.Operations() {
+		if _, ok := e.Provider.(providers.Refunder); op == string(providers.OpRefund) && !ok {
+			continue
+		}
+		if _, ok := e.Provider.(providers.Canceller); op == string(providers.OpCancel) && !ok {
+			continue
+		}
+		st, called := states[op]
+		row := circuitRow{Operation: op, Mode: account.ModeAutomatic, State: stateWords["closed"]}
+		if called {
+			row.State, row.Reason, row.Since, row.Failures, row.Busy, row.Limit, row.Next = stateWords[st.State], st.Reason, st.Since, st.Failures, st.InFlight, st.Limit, st.NextProbe
+			row.Good = st.Counts.Answered
+			row.Bad = st.Counts.Timeouts + st.Counts.Resets + st.Counts.ServerErrors + st.Counts.Unreadable + st.Counts.Unconnected + st.Counts.GivenUp
+			switch st.Mode {
+			case breaker.ForcedOpen:
+				row.Mode = account.ModeOpen
+			case breaker.ForcedClosed:
+				row.Mode = account.ModeClosed
+			}
+		}
+		row.Strip, row.Says = strip(changes, e.Account.ID, op, c.Now())
+		out = append(out, row)
+	}
+	return out
+}
+
+func (v *visit) providerRow(e *account.Entry, changes []gateway.ProviderChange, agencies map[string]string) providerRow {
+	row := providerRow{Entry: e, Place: v.place(&e.Account, agencies), Circuits: v.c.circuits(e, changes), Word: word{"good", "●", "Dùng được"}}
+	now := v.c.Now()
+	row.Problems = e.Problems(now)
+	until, off := e.Account.UnderMaintenance(now)
+	switch {
+	case off:
+		row.Word = word{"warn", "◌", "Bảo trì đến " + until.In(vietnam).Format("02/01 15:04")}
+	case len(row.Problems) > 0:
+		row.Word = word{"bad", "✕", "Không dùng được"}
+	default:
+		for _, ci := range row.Circuits {
+			if ci.Operation == string(providers.OpCheckout) && ci.State.Class == "bad" || row.Word.Class == "good" && ci.State.Class != "good" {
+				row.Word = word{"warn", "◐", "Có thao tác bị ngắt"}
+			}
+		}
+	}
+	return row
+}
+
+// sees says whether the person may see an account.
+func (v *visit) sees(e *account.Entry) bool {
+	a := v.session.Principal.Agencies
+	return len(a) == 0 || slices.Contains(a, e.Account.AgencyCode)
+}
+
+type providersData struct {
+	Rows []providerRow
+	Well int
+}
+
+func (c *Console) providers(v *visit) error {
+	ctx := v.r.Context()
+	entries, err := c.Accounts.ForAgency(ctx, "")
+	if err != nil {
+		return err
+	}
+	changes, err := c.Gateway.ProviderChanges(ctx, "", c.Now().Add(-24*time.Hour))
+	if err != nil {
+		return err
+	}
+	agencies, err := c.Gateway.Agencies(ctx)
+	if err != nil {
+		return err
+	}
+	d := providersData{}
+	for _, e := range entries {
+		if v.sees(e) {
+			row := v.providerRow(e, changes, agencies)
+			if row.Word.Class == "good" {
+				d.Well++
+			}
+			d.Rows = append(d.Rows, row)
+		}
+	}
+	slices.SortStableFunc(d.Rows, func(a, b providerRow) int { // those that are not well first
+		rank := map[string]int{"bad": 0, "warn": 1, "good": 2}
+		return rank[a.Word.Class] - rank[b.Word.Class]
+	})
+	return v.show(http.StatusOK, "providers", "Nhà cung cấp", d)
+}
+
+type providerData struct {
+	providerRow
+	Overrides  []overrideRow
+	Windows    []windowRow
+	Changes    []stateChange
+	Operations []string
+	Operates   bool
+}
+
+type overrideRow struct {
+	account.Override
+	Who string
+}
+
+type windowRow struct {
+	account.Window
+	Who string
+	On  bool // not over, and may be ended
+}
+
+type stateChange struct {
+	gateway.ProviderChange
+	Word word
+}
+
+// entry is the account of the address, where the person may see it; others do not exist.
+func (v *visit) entry() (*account.Entry, error) {
+	e, err := v.c.Accounts.Get(v.r.Context(), v.r.PathValue("id"))
+	if errors.Is(err, account.ErrNoAccount) || err == nil && !v.sees(e) {
+		return nil, &gateway.Problem{Name: gateway.ProblemNotFound}
+	}
+	return e, err
+}
+
+func (c *Console) provider(v *visit) error {
+	e, err := v.entry()
+	if err != nil {
+		return err
+	}
+	ctx, now := v.r.Context(), c.Now()
+	changes, err := c.Gateway.ProviderChanges(ctx, e.Account.ID, now.Add(-24*time.Hour))
+	if err != nil {
+		return err
+	}
+	agencies, err := c.Gateway.Agencies(ctx)
+	if err != nil {
+		return err
+	}
+	d := providerData{providerRow: v.providerRow(e, changes, agencies), Operates: v.may(operating...)}
+	for _, ci := range d.Circuits {
+		d.Operations = append(d.Operations, ci.Operation)
+	}
+	for i := len(changes) - 1; i >= 0; i-- {
+		if changes[i].Since.After(now.Add(-24 * time.Hour)) {
+			d.Changes = append(d.Changes, stateChange{changes[i], stateWords[changes[i].State]})
+		}
+	}
+	slices.SortStableFunc(d.Changes, func(a, b stateChange) int { return b.Since.Compare(a.Since) })
+	overrides, err := c.Accounts.Overrides(ctx, e.Account.ID)
+	if err != nil {
+		return err
+	}
+	for _, o := range overrides {
+		d.Overrides = append(d.Overrides, overrideRow{o, v.who(o.By)})
+	}
+	windows, err := c.Accounts.WindowsOf(ctx, e.Account.ID)
+	if err != nil {
+		return err
+	}
+	for _, w := range windows {
+		d.Windows = append(d.Windows, windowRow{w, v.who(w.By), w.EndedAt == nil && now.Before(w.To)})
+	}
+	return v.show(http.StatusOK, "provider", d.Place.Agency, d)
+}
+
+// operationProblem says what is wrong with an operator's wish.
+func operationProblem(err error) error {
+	var wrong *account.InvalidError
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	p := &gateway.Problem{Name: gateway.ProblemInvalid}
+	said := map[string]string{"reason": "cần nói rõ vì sao, trên một dòng, nhiều nhất 500 ký tự", "to": "phải sau lúc này và sau giờ bắt đầu, nhiều nhất 30 ngày", "operation": "hãy chọn trong danh sách", "mode": "hãy chọn trong danh sách"}
+	for _, f := range wrong.Fields {
+		p.Fields = append(p.Fields, gateway.FieldError{Field: f.Field, Detail: cmp.Or(said[f.Field], f.Detail)})
+	}
+	return p
+}
+
+// override switches an operation by hand, in this process at once, in others within seconds.
+func (c *Console) override(v *visit) error {
+	e, err := v.entry()
+	if err != nil {
+		return err
+	}
+	ctx, f := v.r.Context(), v.r.PostForm
+	o := account.Override{AccountID: e.Account.ID, Operation: f.Get("operation"), Mode: f.Get("mode"), Reason: f.Get("reason"), By: v.session.Principal.ID, RecordedAt: c.Now()}
+	if err := o.Check(); err != nil {
+		return operationProblem(err)
+	}
+	if err := c.Accounts.Override(ctx, o); err != nil {
+		return err
+	}
+	if err := c.Identity.Audit(ctx, nil, v.actor(), "provider.override", o.AccountID, map[string]any{"operation": o.Operation, "mode": o.Mode, "reason": o.Reason}); err != nil {
+		return err
+	}
+	if err := c.ApplyOverrides(ctx); err != nil {
+		return err
+	}
+	return v.back("/console/providers/" + url.PathEscape(o.AccountID) + "?done=override")
+}
+
+// momentOf reads what a form's field for a moment gives, in Vietnamese time; "" is no moment.
+func momentOf(text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	return time.ParseInLocation("2006-01-02T15:04", text, vietnam)
+}
+
+// announce tells beforehand, or now, that an account cannot be paid into.
+func (c *Console) announce(v *visit) error {
+	e, err := v.entry()
+	if err != nil {
+		return err
+	}
+	ctx, f := v.r.Context(), v.r.PostForm
+	w := account.Window{ID: "mnt_" + strings.ToLower(rand.Text()), AccountID: e.Account.ID, Reason: f.Get("reason"), By: v.session.Principal.ID, RecordedAt: c.Now()}
+	for name, into := range map[string]*time.Time{"from": &w.From, "to": &w.To} {
+		if *into, err = momentOf(f.Get(name)); err != nil {
+			return &gateway.Problem{Name: gateway.ProblemInvalid, Fields: []gateway.FieldError{{Field: name, Detail: "phải là ngày và giờ"}}}
+		}
+	}
+	if err := w.Check(w.RecordedAt); err != nil {
+		return operationProblem(err)
+	}
+	if err := c.Accounts.Announce(ctx, w); err != nil {
+		return err
+	}
+	if err := c.Identity.Audit(ctx, nil, v.actor(), "provider.maintenance", w.AccountID, map[string]any{"id": w.ID, "from": w.From, "to": w.To, "reason": w.Reason}); err != nil {
+		return err
+	}
+	return v.back("/console/providers/" + url.PathEscape(w.AccountID) + "?done=maintenance")
+}
+
+func (c *Console) endMaintenance(v *visit) error {
+	e, err := v.entry()
+	if err != nil {
+		return err
+	}
+	id := v.r.PathValue("window")
+	ended, err := c.Accounts.EndWindow(v.r.Context(), e.Account.ID, id, v.session.Principal.ID, c.Now())
+	if err != nil {
+		return err
+	}
+	if !ended {
+		return &gateway.Problem{Name: gateway.ProblemNotFound}
+	}
+	v.audit("provider.maintenance.ended", e.Account.ID)
+	return v.back("/console/providers/" + url.PathEscape(e.Account.ID) + "?done=maintenance-ended")
+}

@@ -1,0 +1,138 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"feegate/gateway"
+	"feegate/gateway/feed"
+	"feegate/gateway/identity"
+)
+
+// hooking are those who look after what other programs are told; who is limited to agencies does not: programs are the whole province's.
+var hooking = []identity.Role{identity.Operator, identity.Admin}
+
+func (c *Console) mountWebhooks(mux *http.ServeMux) {
+	c.on(mux, "GET /console/webhooks", hooking, c.webhooks)
+	c.on(mux, "GET /console/webhooks/{id}", hooking, c.webhook)
+	c.on(mux, "POST /console/webhooks/{id}/replay", operating, c.replay)
+}
+
+// endpointWords name how an endpoint is.
+func endpointWord(e *feed.Endpoint) word {
+	switch {
+	case e.Status == feed.Paused:
+		return word{"warn", "◐", "Tạm ngừng, đang dò lại"}
+	case e.Status == feed.Disabled:
+		return word{"bad", "✕", "Đã tắt"}
+	case e.FailingSince != nil:
+		return word{"warn", "◐", "Đang lỗi"}
+	}
+	return word{"good", "●", "Nhận được"}
+}
+
+type hookRow struct {
+	feed.Standing
+	Word word
+}
+
+func (c *Console) webhooks(v *visit) error {
+	if err := v.everywhere(); err != nil {
+		return err
+	}
+	all, err := c.Endpoints.Standings(v.r.Context())
+	if err != nil {
+		return err
+	}
+	rows := []hookRow{}
+	for _, s := range all {
+		rows = append(rows, hookRow{s, endpointWord(&s.Endpoint)})
+	}
+	return v.show(http.StatusOK, "webhooks", "Webhook", struct{ Rows []hookRow }{rows})
+}
+
+type deliveryRow struct {
+	feed.Delivery
+	Word word
+}
+
+type hookData struct {
+	hookRow
+	Deliveries []deliveryRow
+	Next       string
+	Replays    bool
+}
+
+// standing is the endpoint of the address.
+func (v *visit) standing() (*feed.Standing, error) {
+	if err := v.everywhere(); err != nil {
+		return nil, err
+	}
+	all, err := v.c.Endpoints.Standings(v.r.Context())
+	if err != nil {
+		return nil, err
+	}
+	for i := range all {
+		if all[i].ID == v.r.PathValue("id") {
+			return &all[i], nil
+		}
+	}
+	return nil, &gateway.Problem{Name: gateway.ProblemNotFound}
+}
+
+func (c *Console) webhook(v *visit) error {
+	s, err := v.standing()
+	if err != nil {
+		return err
+	}
+	var before time.Time
+	if q := v.r.URL.Query().Get("before"); q != "" {
+		if before, err = time.Parse(time.RFC3339Nano, q); err != nil {
+			return &gateway.Problem{Name: gateway.ProblemInvalid, Fields: []gateway.FieldError{{Field: "after", Detail: "hãy mở lại danh sách từ đầu"}}}
+		}
+	}
+	list, err := c.Endpoints.Deliveries(v.r.Context(), s.ClientID, s.ID, before, pageSize)
+	if err != nil {
+		return err
+	}
+	d := hookData{hookRow: hookRow{*s, endpointWord(&s.Endpoint)}, Replays: v.may(operating...)}
+	for _, x := range list {
+		w := word{"bad", "✕", "không trả lời"}
+		switch {
+		case x.Status >= 200 && x.Status < 300:
+			w = word{"good", "●", strconv.Itoa(x.Status)}
+		case x.Status > 0:
+			w = word{"bad", "✕", strconv.Itoa(x.Status)}
+		}
+		d.Deliveries = append(d.Deliveries, deliveryRow{x, w})
+	}
+	if len(list) == pageSize {
+		d.Next = "?before=" + url.QueryEscape(list[len(list)-1].AttemptedAt.Format(time.RFC3339Nano))
+	}
+	return v.show(http.StatusOK, "webhook", "Webhook của "+s.Client, d)
+}
+
+// replay sends again from a number of the feed on.
+func (c *Console) replay(v *visit) error {
+	s, err := v.standing()
+	if err != nil {
+		return err
+	}
+	from, err := strconv.ParseInt(v.r.PostForm.Get("number"), 10, 64)
+	if err != nil || from < 1 {
+		return &gateway.Problem{Name: gateway.ProblemInvalid, Fields: []gateway.FieldError{{Field: "number", Detail: "phải là số thứ tự của một sự kiện"}}}
+	}
+	if err := c.Endpoints.Replay(v.r.Context(), s.ClientID, s.ID, from); err != nil {
+		if errors.Is(err, feed.ErrNoEndpoint) {
+			return &gateway.Problem{Name: gateway.ProblemNotFound}
+		}
+		return err
+	}
+	if err := c.Identity.Audit(v.r.Context(), nil, v.actor(), "webhook.replayed", s.ID, map[string]any{"from": from}); err != nil {
+		return err
+	}
+	return v.back("/console/webhooks/" + url.PathEscape(s.ID) + "?done=replay")
+}
