@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/cookiejar"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -71,6 +74,7 @@ type box struct {
 	ended chan error
 	logs  *lockedBuffer
 	n     int
+	told  string // what it said when it was ready
 }
 
 // openBox starts the demo in a folder of the test's own.
@@ -118,6 +122,12 @@ func (b *box) start(args ...string) {
 	up := false
 	for !up && lines.Scan() {
 		up = strings.Contains(lines.Text(), "feegate is ready")
+	}
+	if up { // to the end of what it tells
+		b.told = lines.Text()
+		for !strings.Contains(b.told, "Ctrl-C stops everything") && lines.Scan() {
+			b.told += "\n" + lines.Text()
+		}
 	}
 	go func() {
 		_, _ = io.Copy(io.Discard, out)
@@ -313,6 +323,7 @@ func TestDemoStartsEmptyAndGoesOn(t *testing.T) {
 // Without --empty the demo has a past: settled but for yesterday, with a rate that adds up and a few differences to look into.
 func TestDemoHasAPast(t *testing.T) {
 	b := openBox(t, "--clock", "2026-03-10T09:00:00+07:00")
+	b.tour()
 	session := b.signIn("finance")
 	report := get[struct {
 		Rows  []storyRow
@@ -341,5 +352,48 @@ func TestDemoHasAPast(t *testing.T) {
 	}
 	if yesterday := get[storyDay](b, http.StatusOK, session, http.MethodGet, "/v1/reconciliations/2026-03-09", nil); yesterday.Payments.Count == 0 || yesterday.Settled.Count != 0 {
 		t.Errorf("yesterday, which is for the morning: %+v", yesterday)
+	}
+}
+
+// tour follows the addresses that the demo told, with the log-ins beside them: each page says what it is.
+func (b *box) tour() {
+	b.t.Helper()
+	stops := regexp.MustCompile(`(?m)^ +[1-5] +.*?(http://\S+)(?: +(\S+) / (\S+))?`).FindAllStringSubmatch(b.told, -1)
+	if len(stops) != 5 {
+		b.t.Fatalf("%d stops: %s", len(stops), b.told)
+	}
+	says := []string{"Đây là một cổng dịch vụ công nhỏ", "Đây là buổi sáng của người đối soát", "Đây là tỷ lệ nộp trực tuyến", "Đây là nơi người vận hành", "openapi.yaml"}
+	for i, stop := range stops {
+		jar, err := cookiejar.New(nil)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		c := &http.Client{Jar: jar, Timeout: time.Minute}
+		get := func(r *http.Response, err error) string {
+			b.t.Helper()
+			if err != nil {
+				b.t.Fatal(err)
+			}
+			defer func() { _ = r.Body.Close() }()
+			raw, err := io.ReadAll(r.Body)
+			if err != nil || r.StatusCode != http.StatusOK {
+				b.t.Fatalf("%s: %d %v", stop[1], r.StatusCode, err)
+			}
+			return string(raw)
+		}
+		page := get(c.Get(stop[1]))
+		if stop[2] != "" { // it asks who comes, and goes on to where it was
+			u, err := url.Parse(stop[1])
+			if err != nil {
+				b.t.Fatal(err)
+			}
+			if !strings.Contains(page, "Mật khẩu") {
+				b.t.Errorf("%s does not ask who comes", stop[1])
+			}
+			page = get(c.PostForm("http://"+u.Host+"/console/sign-in", url.Values{"name": {stop[2]}, "password": {stop[3]}, "next": {u.RequestURI()}}))
+		}
+		if !strings.Contains(page, says[i]) {
+			b.t.Errorf("%s does not say what it is: %.600s", stop[1], page)
+		}
 	}
 }

@@ -19,6 +19,7 @@ import (
 
 	"feegate/gateway"
 	"feegate/gateway/account"
+	"feegate/gateway/identity"
 	"feegate/migrations"
 	"feegate/migrations/localdb"
 	"feegate/reconciliation/adoption"
@@ -148,12 +149,33 @@ func (d *demoCommand) Run(i *invocation) (err error) {
 	return gatewayServer.Shutdown(down)
 }
 
+// tour is where the demo leads people who sign in, between the citizen's portal and the developer's document.
+func tour() []struct {
+	what, path string
+	role       identity.Role
+} {
+	return []struct {
+		what, path string
+		role       identity.Role
+	}{{"an officer's morning", "/console/today", identity.Finance}, {"a leader's rate", "/console/rate", identity.Reporter}, {"an operator's watch", "/console/providers", identity.Operator}}
+}
+
 // tell says where everything is and how to get in.
 func (d *demoCommand) tell(out io.Writer, public, simulator string, s demoSecrets) error {
+	login := map[identity.Role]demoUser{}
+	for _, u := range s.Users {
+		if _, ok := login[u.Role]; !ok {
+			login[u.Role] = u
+		}
+	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "feegate is ready.\n\n  portal\t%s/portal\tpick a procedure, pay, see the order come back\n", simulator)
-	fmt.Fprintf(w, "  console\t%s/console\tthe morning of a finance officer\n", public)
-	fmt.Fprintf(w, "  API\t%s/docs\tkey %s\n\n  log-ins (name, password):\n", public, s.APIKey)
+	fmt.Fprintf(w, "feegate is ready. A tour of five addresses, each of which says what it is:\n\n")
+	fmt.Fprintf(w, "  1  a citizen pays\t%s/portal\t\n", simulator)
+	for n, stop := range tour() {
+		u := login[stop.role]
+		fmt.Fprintf(w, "  %d  %s\t%s%s?tour=1\t%s / %s\n", n+2, stop.what, public, stop.path, u.Name, u.Password)
+	}
+	fmt.Fprintf(w, "  5  a developer calls\t%s/docs\tkey %s\n\n  all log-ins (name, password), at %s/console:\n", public, s.APIKey, public)
 	for _, u := range s.Users {
 		fmt.Fprintf(w, "  %s\t%s\n", u.Name, u.Password)
 	}

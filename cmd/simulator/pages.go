@@ -308,6 +308,7 @@ const templates = `
 {{define "message"}}{{template "top" .}}<p><a href="/portal">Về danh sách hồ sơ</a></p>{{template "end" .}}{{end}}
 
 {{define "home"}}{{template "top" .}}
+<p>Đây là một cổng dịch vụ công nhỏ, để thử: nộp một hồ sơ rồi nộp phí như một người dân. Tiền là tiền giả; mọi thứ khác, từ ngân hàng, ví đến chữ ký, chạy như thật.</p>
 <h2>Nộp hồ sơ mới</h2>
 {{if not .Ready}}<p class="note">Cổng này chưa được nối với feegate. Hãy chạy chương trình với --gateway và --portal-key-file.</p>
 {{else if .Groups}}<form method="get" action="/portal/new"><label for="procedure">Thủ tục</label>

@@ -181,6 +181,7 @@ type shell struct {
 	Title, At, User, CSRF, AsOf string
 	Nav                         []link
 	Notice                      string
+	Tour                        string // what a page is, for who comes by it on a tour
 	Key                         string // of an act, so that a form sent twice acts once
 	Data                        any
 }
@@ -319,6 +320,9 @@ func (v *visit) back(to string) error {
 // show sends a page.
 func (v *visit) show(status int, name, title string, data any) error {
 	s := shell{Title: title, At: name, Data: data, AsOf: page.Time(v.c.Now()), Key: rand.Text(), Notice: cmp.Or(notices[v.r.URL.Query().Get("done")], deedNotices[v.r.URL.Query().Get("done")])}
+	if v.r.URL.Query().Has("tour") {
+		s.Tour = tourWords[name]
+	}
 	if v.session != nil {
 		s.User, s.CSRF = v.session.Principal.Name, v.session.CSRF
 		s.Nav = v.nav()

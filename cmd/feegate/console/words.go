@@ -96,6 +96,13 @@ var officerRoles = map[string]string{"payer": "người nộp", "officer": "cán
 	"agency": "đơn vị", "outside": "bên ngoài", "account": "tài khoản", "person": "người chốt báo cáo", "schedule": "lịch tự động", "evidence": "chứng cứ mới", "admin": "quản trị", "approver": "người duyệt",
 	"definition": "định nghĩa", "target": "chỉ tiêu"}
 
+// tourWords say in two sentences what a page is, for who comes by it on the demo's tour.
+var tourWords = map[string]string{
+	"today":     "Đây là buổi sáng của người đối soát: hôm qua có bao nhiêu tài khoản khớp, lệch vì đâu, và việc gì đang chờ bạn. Mở một ngày để thấy ba cột feegate, nhà cung cấp, ngân hàng, và từng đồng chênh lệch có tên.",
+	"rate":      "Đây là tỷ lệ nộp trực tuyến mà lãnh đạo cam kết, tính chỉ trên khoản đã có chứng cứ. Bấm vào bất kỳ con số nào để xuống đến từng khoản nộp tạo nên nó, và in cả trang trên một tờ A4.",
+	"providers": "Đây là nơi người vận hành thấy ngân hàng, ví nào đang chạy, và ngắt lúc nào trong 24 giờ qua. Khi có sự cố, ngắt bằng tay hoặc báo bảo trì, có lý do, và người nộp thấy ngay.",
+}
+
 // notices are what a page says after an act, by ?done=.
 var notices = map[string]string{"proposed": "Đã ghi đề nghị. Người duyệt khác sẽ quyết định.", "resolved": "Đã thực hiện.", "approved": "Đã duyệt.", "rejected": "Đã từ chối.",
 	"requested": "Đã đề nghị hoàn tiền. Người duyệt khác sẽ quyết định.", "matched": "Đã đối soát lại ngày này.", "matched_by_person": "Đã ghép.",
