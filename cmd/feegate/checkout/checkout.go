@@ -67,6 +67,12 @@ func (p *Pages) Mount(mux *http.ServeMux) {
 	for pattern, h := range map[string]http.HandlerFunc{"GET /pay/{token}": p.show, "POST /pay/{token}": p.pay, "POST /pay/{token}/ask": p.ask, "GET /pay/{token}/status": p.status, "GET /pay/{token}/events": p.events,
 		"GET /pay/{token}/confirmation.pdf": p.confirmation} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			head := w.Header() // of short answers too; a page says more
+			head.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+			head.Set("X-Frame-Options", "DENY")
+			head.Set("X-Content-Type-Options", "nosniff")
+			head.Set("Referrer-Policy", "no-referrer")
+			head.Set("Cache-Control", "no-store")
 			if !p.Admit(p.Visitors.Address(r)) {
 				w.Header().Set("Retry-After", "1")
 				http.Error(w, speak(language(w, r))("too-many"), http.StatusTooManyRequests)
@@ -282,8 +288,6 @@ func (p *Pages) status(w http.ResponseWriter, r *http.Request) {
 		mark = v.Mark
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(code)
 	_ = json.NewEncoder(w).Encode(map[string]string{"state": mark})
 }

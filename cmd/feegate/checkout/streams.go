@@ -133,8 +133,6 @@ func (p *Pages) Close() {
 func (p *Pages) events(w http.ResponseWriter, r *http.Request) {
 	token := r.PathValue("token")
 	order, _, err := p.Gateway.OrderByToken(r.Context(), token)
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
 	switch {
 	case gateway.ProblemName(err) == gateway.ProblemNotFound:
 		w.WriteHeader(http.StatusNotFound)
