@@ -32,7 +32,9 @@
   const tick = () => {
     if (clock) {
       const left = Math.max(0, Math.round(clock.dataset.left - seconds()));
-      clock.textContent = Math.floor(left / 60) + ":" + String(left % 60).padStart(2, "0");
+      const two = (n) => String(n).padStart(2, "0");
+      const minutes = Math.floor(left / 60);
+      clock.textContent = (minutes < 60 ? minutes : Math.floor(minutes / 60) + ":" + two(minutes % 60)) + ":" + two(left % 60);
     }
     for (const l of later) if (seconds() >= Number(l.dataset.after)) l.hidden = false;
   };
