@@ -190,3 +190,32 @@ func TestEveryProviderIsPaidOnAPhoneAndOnADesk(t *testing.T) {
 		})
 	}
 }
+
+// What a payer types is copied by one press, through the clipboard or as it was done before; and a page whose stream is refused asks
+// instead.
+func TestAPageCopiesAndAsks(t *testing.T) {
+	s := newStreet(t)
+	s.bank()
+	order, payload, reference, visit := s.shown(1)
+	payer := openBrowser(t, pictures(t), phone, host(t, s.api))
+	payer.open(visit.page)
+	payer.until("Quét mã để nộp 50.000 ₫")
+	payer.until("Mã còn hiệu lực 23:5") // hours, minutes, seconds
+	for _, way := range []string{`navigator.clipboard.writeText = async (text) => { window.taken = text; }`,
+		`navigator.clipboard.writeText = () => Promise.reject(new Error("no")); document.addEventListener("copy", () => { window.taken = document.activeElement.value; })`} {
+		value(payer, "clipboard", chromedp.Evaluate[bool](`(() => { window.taken = ""; `+way+`; return true; })()`))
+		for name, want := range map[string]string{"Số tài khoản": ownBank, "Số tiền": "50000", "Nội dung chuyển khoản": reference, "Tên tài khoản": "UBND XA", "Ngân hàng": "Vietcombank"} {
+			payer.press(`button[aria-label="Sao chép: `+name+`"]`, "Đã sao chép: "+name)
+			if got := value(payer, "copied", chromedp.Evaluate[string](`window.taken`)); got != want {
+				t.Errorf("%s: %q is copied, want %q", name, got, want)
+			}
+			value(payer, "forget", chromedp.Evaluate[bool](`(() => { document.getElementById("copied").textContent = ""; return true; })()`))
+		}
+	}
+	s.app.endStreams()
+	s.wired(map[string]any{"qr_payload": payload})
+	payer.until("Đã nộp 50.000 ₫")
+	if got := s.orderStatus(order); got != "paid" {
+		t.Errorf("the order is %s", got)
+	}
+}
