@@ -46,6 +46,7 @@ type app struct {
 	folder     *adoption.Folder
 	desk       *console.Console
 	duty       *watch
+	endStreams func()                        // a server that stops waits for them
 	feeding    []func(context.Context) error // the sequencer and the deliverer
 	log        *slog.Logger
 }
@@ -106,7 +107,7 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 	mux.Handle("GET /{$}", http.RedirectHandler("/console", http.StatusSeeOther)) // who types the bare address is a person
 	pages.Mount(mux)
 	desk.Mount(mux)
-	return &app{handler: mux, gateway: g, accounts: accounts, people: people, reconciler: reconciler, reporter: reporter, book: book, desk: desk, folder: adoption.NewFolder(db, now), duty: duty, log: log,
+	return &app{handler: mux, gateway: g, accounts: accounts, people: people, reconciler: reconciler, reporter: reporter, book: book, desk: desk, folder: adoption.NewFolder(db, now), duty: duty, endStreams: pages.Close, log: log,
 		feeding: []func(context.Context) error{feed.NewSequencer(db, log).Run, feed.NewDeliverer(db, keys, now, log, options).Run}}, nil
 }
 

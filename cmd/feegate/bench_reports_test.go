@@ -21,9 +21,9 @@ import (
 	"feegate/reconciliation/adoption"
 )
 
-// province is a year of orders in a database of its own, made by set-based statements with triggers and references aside, then folded as an
+// provinceYear is a year of orders in a database of its own, made by set-based statements with triggers and references aside, then folded as an
 // existing database is.
-type province struct {
+type provinceYear struct {
 	service, owner *sqlx.DB
 	reporter       *adoption.Reporter
 	folder         *adoption.Folder
@@ -33,7 +33,7 @@ type province struct {
 var benchNow = time.Date(2027, 1, 15, 0, 0, 0, 0, time.UTC)
 
 // made gives a province of n orders. FEEGATE_BENCH_DIR keeps it for the next time.
-func made(t *testing.T, n int) *province {
+func made(t *testing.T, n int) *provinceYear {
 	t.Helper()
 	dir, keep := os.Getenv("FEEGATE_BENCH_DIR"), true
 	if dir == "" {
@@ -67,7 +67,7 @@ func made(t *testing.T, n int) *province {
 		t.Cleanup(func() { _ = db.Close() })
 		return db
 	}
-	p := &province{orders: n}
+	p := &provinceYear{orders: n}
 	root := open(localdb.Superuser, "postgres")
 	var there bool
 	if err := root.GetContext(t.Context(), &there, `SELECT EXISTS (SELECT FROM pg_database WHERE datname = 'made')`); err != nil {
@@ -116,7 +116,7 @@ func made(t *testing.T, n int) *province {
 
 // make writes the year: 120 agencies in 95 communes, 60 procedures of 12 fields, three providers' accounts for each agency. Most orders are paid
 // online and settled; the rest is cash, POS, exempt, unpaid, refunded or in doubt.
-func (p *province) make(t *testing.T) {
+func (p *provinceYear) make(t *testing.T) {
 	t.Helper()
 	if _, err := migrations.Up(t.Context(), p.owner.DB); err != nil {
 		t.Fatal(err)
@@ -187,7 +187,7 @@ func (d took) at(percent int) time.Duration {
 	return d[min(len(d)*percent/100, len(d)-1)]
 }
 
-func (p *province) times(t *testing.T, n int, do func(i int) error) took {
+func (p *provinceYear) times(t *testing.T, n int, do func(i int) error) took {
 	t.Helper()
 	var out took
 	for i := range n + 3 {
@@ -246,7 +246,7 @@ func TestBenchReports(t *testing.T) {
 	t.Log("\n" + table.String())
 }
 
-func (p *province) reports(t *testing.T, tell func(string, took, time.Duration)) {
+func (p *provinceYear) reports(t *testing.T, tell func(string, took, time.Duration)) {
 	for _, period := range [][2]string{{"2026-01-01", "2026-12-31"}, {"2025-12-17", "2026-12-16"}} {
 		for _, by := range append([]string{""}, adoption.Groupings()...) {
 			for _, agencies := range [][]string{nil, {"H10.7"}} {
@@ -279,7 +279,7 @@ func (p *province) reports(t *testing.T, tell func(string, took, time.Duration))
 	}
 }
 
-func (p *province) lists(t *testing.T, tell func(string, took, time.Duration)) {
+func (p *provinceYear) lists(t *testing.T, tell func(string, took, time.Duration)) {
 	for _, c := range []struct{ figure, bucket, by, group string }{
 		{"transactions", "", "", ""}, {"transactions.denominator", "", "", ""}, {"transactions.denominator", "proxy", "", ""}, {"transactions.denominator", "unproven", "agency", "H10.7"},
 		{"transactions", "", "procedure", "1.7"}, {"amount.denominator", "cash", "field", "F3"}, {"dossiers", "", "month", "2026-05"}, {"coverage.denominator", "", "commune", "C9"},

@@ -22,6 +22,19 @@ func (b *browser) scheme(scheme, medium string) {
 	})
 }
 
+// focused goes through the page by the tab key: what has the focus shows it.
+func (b *browser) focused(name string) {
+	b.t.Helper()
+	for range 3 {
+		b.run("tab", chromedp.KeyEvent("\t"))
+		got := value(b, "focus", chromedp.Evaluate[string](`(() => { const e = document.activeElement, s = getComputedStyle(e);
+			return e === document.body ? "" : s.outlineStyle + " " + s.outlineWidth + " " + s.outlineColor + " " + (s.boxShadow !== "none"); })()`))
+		if got != "" && got != "solid 3px rgb(255, 191, 71) true" {
+			b.t.Errorf("%s: the focus is shown as %q", name, got)
+		}
+	}
+}
+
 // TestEveryEndOfAnOrderHasItsPage looks at the checkout pages that the story does not come by.
 func TestEveryEndOfAnOrderHasItsPage(t *testing.T) {
 	s := newStreet(t)
@@ -71,6 +84,16 @@ func TestEveryEndOfAnOrderHasItsPage(t *testing.T) {
 		t.Fatalf("%d %s", free.status, free.body)
 	}
 	nothing := text(free.get(t)["id"])
+	declined := order("")
+	s.decide("momo", pay(declined, "momo", nil), map[string]any{"outcome": "decline", "code": "1001"})
+	back := order(`,"return_url":"http://portal.example/dossier"`)
+	backPaid := pay(back, "momo", nil)
+	s.decide("momo", backPaid, succeed)
+	s.ok(s.call(http.MethodPut, "/v1/orders/"+back+"/receipts", "", `{"kind":"le_phi","series":"1K26","number":"0000123"}`), http.StatusOK)
+	old := order("")
+	again := strings.NewReplacer("0007", "0300", `"amount":50000}`, `"amount":50000,"supersedes":"`+old+`"}`).Replace(anOrder("E-again"))
+	again = strings.Replace(again, "0300", fmt.Sprintf("%04d", 300+n), 1)
+	s.ok(s.call(http.MethodPost, "/v1/orders", "again", again), http.StatusCreated)
 	s.move(5 * time.Minute) // whoever waits waits for long
 
 	payer := openBrowser(t, pictures(t), phone, host(t, s.api))
@@ -82,7 +105,14 @@ func TestEveryEndOfAnOrderHasItsPage(t *testing.T) {
 		}
 		payer.open(address)
 		payer.until(says)
+		payer.fits(name)
+		payer.focused(name)
 		payer.look("checkout-" + name)
+		payer.open(address + "?lang=en")
+		payer.until("Fee payment")
+		payer.fits(name + " in English")
+		payer.look("checkout-" + name + "-en")
+		payer.open(address + "?lang=vi")
 	}
 	open(partly, "partly", "Bạn đã nộp 20.000 ₫.")
 	open(twice, "twice", "Bạn đã nộp thừa 50.000 ₫.")
@@ -100,6 +130,20 @@ func TestEveryEndOfAnOrderHasItsPage(t *testing.T) {
 	payer.look("checkout-waiting-long-dark")
 	payer.scheme("light", "")
 	open(nothing, "nothing", "Hồ sơ này không phải nộp phí")
+	open(declined, "declined", "Số dư không đủ.")
+	open(back, "paid-receipt", "ký hiệu 1K26, số 0000123")
+	open(old, "superseded", "Yêu cầu này đã được thay bằng yêu cầu khác")
+	now := order("")
+	pay(now, "momo", nil)
+	open(now, "waiting", "Thường mất dưới 1 phút.")
+	if app := value(payer, "app", chromedp.Evaluate[string](`document.querySelector("a.phone").href`)); !strings.HasPrefix(app, "momo://app?") {
+		t.Errorf("the wallet's app is opened by %q", app)
+	}
+	payer.run("desk", chromedp.EmulateViewport(desk, 800))
+	if shown := value(payer, "app at a desk", chromedp.Evaluate[bool](`document.querySelector("a.phone").getClientRects().length > 0`)); shown {
+		t.Error("a desk is offered an app")
+	}
+	payer.run("phone", chromedp.EmulateViewport(phone, 800))
 	s.move(time.Hour)
 	open(expired, "expired", "Yêu cầu nộp phí đã hết hạn")
 	open(slow, "attempt-over", "Thời gian của lần nộp này đã hết.")

@@ -182,6 +182,7 @@ func (s *serveCommand) Run(i *invocation) (err error) {
 	}
 	server := &http.Server{Handler: a.handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 2 * time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(i.log.Handler(), slog.LevelWarn)}
+	server.RegisterOnShutdown(a.endStreams)
 	working, cancel := context.WithCancel(i.ctx)
 	background := a.work(working, time.Second)
 	if s.Inbox != "" {

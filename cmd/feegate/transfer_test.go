@@ -74,7 +74,7 @@ func TestAPayerScansAndTheMoneyIsRecognised(t *testing.T) {
 	s := newStreet(t)
 	s.bank()
 	order, payload, reference, page := s.shown(1)
-	body := page.sees("", `<svg class="qr"`, "Chuyển khoản 50.000", ownBank, "UBND XA", reference, "Vietcombank")
+	body := page.sees("", `<svg class="qr"`, "Quét mã để nộp 50.000", ownBank, "UBND XA", reference, "Vietcombank")
 	if strings.Contains(body, "Đang chờ ngân hàng xác nhận") {
 		t.Error("the page is that of a wallet")
 	}
@@ -124,7 +124,7 @@ func TestPartOfTheMoneyThenTheRest(t *testing.T) {
 	if status, _, _ := page.chooses("", "acc_sepay/qr"); status != http.StatusSeeOther {
 		t.Errorf("the rest: %d", status)
 	}
-	page.sees("", "Chuyển khoản 30.000", "Đã nhận 20.000")
+	page.sees("", "Quét mã để nộp 30.000", "Đã nhận 20.000")
 	next := s.reference(order)
 	s.wired(map[string]any{"amount": 30000, "content": next})
 	if got := s.orderStatus(order); got != "paid" || next == reference {

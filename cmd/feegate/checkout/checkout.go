@@ -38,13 +38,15 @@ type Deps struct {
 // Pages serves what lies under /pay/.
 type Pages struct {
 	Deps
-	assets *page.Assets
-	pages  map[string]*template.Template // by language
+	assets  *page.Assets
+	streams *streams
+	pages   map[string]*template.Template // by language
 }
 
 // New makes the pages.
 func New(d Deps) (*Pages, error) {
 	p := &Pages{Deps: d, pages: map[string]*template.Template{}}
+	p.streams = newStreams(d.Gateway.Stands, d.Log)
 	var err error
 	if p.assets, err = page.NewAssets("/pay/files/", files); err != nil {
 		return nil, err
@@ -62,8 +64,15 @@ func New(d Deps) (*Pages, error) {
 // Mount adds the routes. Who holds a token may look and pay; nobody may try tokens without end.
 func (p *Pages) Mount(mux *http.ServeMux) {
 	p.assets.Mount(mux)
-	for pattern, h := range map[string]http.HandlerFunc{"GET /pay/{token}": p.show, "POST /pay/{token}": p.pay, "POST /pay/{token}/ask": p.ask, "GET /pay/{token}/status": p.status} {
+	for pattern, h := range map[string]http.HandlerFunc{"GET /pay/{token}": p.show, "POST /pay/{token}": p.pay, "POST /pay/{token}/ask": p.ask, "GET /pay/{token}/status": p.status, "GET /pay/{token}/events": p.events,
+		"GET /pay/{token}/confirmation.pdf": p.confirmation} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			head := w.Header() // of short answers too; a page says more
+			head.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+			head.Set("X-Frame-Options", "DENY")
+			head.Set("X-Content-Type-Options", "nosniff")
+			head.Set("Referrer-Policy", "no-referrer")
+			head.Set("Cache-Control", "no-store")
 			if !p.Admit(p.Visitors.Address(r)) {
 				w.Header().Set("Retry-After", "1")
 				http.Error(w, speak(language(w, r))("too-many"), http.StatusTooManyRequests)
@@ -86,6 +95,18 @@ func language(w http.ResponseWriter, r *http.Request) string {
 	return languages[0]
 }
 
+// home is the page's own address, in the visitor's language: a browser that refuses cookies keeps it too.
+func home(w http.ResponseWriter, r *http.Request, query url.Values) string {
+	if lang := language(w, r); lang != languages[0] {
+		query.Set("lang", lang)
+	}
+	to := "/pay/" + url.PathEscape(r.PathValue("token"))
+	if len(query) > 0 {
+		to += "?" + query.Encode()
+	}
+	return to
+}
+
 func (p *Pages) show(w http.ResponseWriter, r *http.Request) { p.render(w, r, "", http.StatusOK) }
 
 func (p *Pages) render(w http.ResponseWriter, r *http.Request, problem string, status int) {
@@ -103,6 +124,7 @@ func (p *Pages) render(w http.ResponseWriter, r *http.Request, problem string, s
 		return
 	default:
 		v.Base = "/pay/" + url.PathEscape(r.PathValue("token"))
+		v.speaks(lang)
 		v.fill(order, p.Now(), r.URL.Query().Has("again"))
 		if v.State == stateWaiting {
 			if err := v.drawCode(lang); err != nil {
@@ -216,7 +238,7 @@ func (p *Pages) pay(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		to := started.Address()
 		if to == "" || started.Transfer() != nil { // what to transfer is shown here; or whether the provider has it is not known yet: the page says so
-			to = "/pay/" + url.PathEscape(r.PathValue("token"))
+			to = home(w, r, url.Values{})
 		}
 		http.Redirect(w, r, to, http.StatusSeeOther)
 		return
@@ -247,7 +269,7 @@ func (p *Pages) ask(w http.ResponseWriter, r *http.Request) {
 			p.Log.Warn("a payer asked again", "payment", order.Payments[i].ID, "error", err) // the sweep goes on asking
 		}
 	}
-	http.Redirect(w, r, "/pay/"+url.PathEscape(r.PathValue("token"))+"?asked=1", http.StatusSeeOther)
+	http.Redirect(w, r, home(w, r, url.Values{"asked": {"1"}}), http.StatusSeeOther)
 }
 
 // status says in one word what the page would show; the script looks whether it changed.
@@ -266,8 +288,6 @@ func (p *Pages) status(w http.ResponseWriter, r *http.Request) {
 		mark = v.Mark
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(code)
 	_ = json.NewEncoder(w).Encode(map[string]string{"state": mark})
 }

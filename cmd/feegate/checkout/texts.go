@@ -3,10 +3,12 @@ package checkout
 import (
 	"fmt"
 	"html/template"
+	"strconv"
 	"strings"
 
 	"feegate/cmd/feegate/page"
 	"feegate/gateway"
+	"feegate/gateway/vnd"
 	"feegate/providers"
 )
 
@@ -63,6 +65,7 @@ var texts = map[string]text{
 	"waiting.title":   {"Đang chờ ngân hàng xác nhận", "Waiting for the bank to confirm"},
 	"waiting.usual":   {"Thường mất dưới 1 phút. Bạn có thể đóng trang này: tiền đã nộp không bị mất, kết quả sẽ được cập nhật vào hồ sơ.", "This usually takes less than a minute. You may close this page: money already paid is not lost, and the result will appear on your dossier."},
 	"waiting.long":    {"Đừng nộp lại. Nếu tài khoản của bạn đã bị trừ tiền, khoản này sẽ được ghi nhận: chúng tôi đang hỏi lại ngân hàng.", "Do not pay again. If your account was debited, the payment will be recorded: we are asking the bank again."},
+	"waiting.ten":     {"Chúng tôi vẫn đang chờ kết quả từ %s. Trang này tự cập nhật; đóng trang cũng không mất gì.", "We are still waiting for word from %s. This page updates by itself; closing it loses nothing."},
 	"waiting.left":    {"Lần nộp này còn hiệu lực", "This attempt stays open for"},
 	"waiting.until":   {"đến %s", "until %s"},
 	"waiting.over":    {"Thời gian của lần nộp này đã hết. Nếu bạn đã nộp, kết quả sẽ có sau ít phút; nếu chưa nộp, hãy chọn cách khác.", "The time for this attempt has run out. If you have paid, the result will be here in a few minutes; if not, choose another way."},
@@ -71,7 +74,13 @@ var texts = map[string]text{
 	"waiting.another": {"Tôi chưa nộp, chọn cách khác", "I have not paid, choose another way"},
 	"waiting.ask":     {"Tôi đã nộp, hỏi lại ngay", "I have paid, ask again now"},
 
-	"transfer.title":   {"Chuyển khoản %s", "Transfer %s"},
+	"transfer.title":   {"Quét mã để nộp %s", "Scan the code to pay %s"},
+	"transfer.typed":   {"Chuyển khoản %s", "Transfer %s"}, // where there is no code
+	"transfer.left":    {"Mã còn hiệu lực", "The code is valid for"},
+	"transfer.ask":     {"Tôi đã chuyển khoản", "I have made the transfer"},
+	"transfer.app":     {"Mở ứng dụng ngân hàng", "Open the bank's app"},
+	"copy":             {"Sao chép", "Copy"},
+	"copied":           {"Đã sao chép", "Copied"},
 	"transfer.scan":    {"Mở ứng dụng ngân hàng và quét mã này. Số tiền và nội dung đã có sẵn trong mã: đừng sửa.", "Open your bank's app and scan this code. Amount and content are in it: do not change them."},
 	"transfer.code":    {"Mã VietQR: chuyển %s, nội dung %s", "VietQR code: transfer %s with the content %s"},
 	"transfer.type":    {"Không quét được? Chuyển khoản với thông tin này", "Cannot scan? Transfer with these details"},
@@ -80,7 +89,7 @@ var texts = map[string]text{
 	"transfer.name":    {"Tên tài khoản", "Account name"},
 	"transfer.amount":  {"Số tiền", "Amount"},
 	"transfer.content": {"Nội dung chuyển khoản", "Transfer content"},
-	"transfer.exact":   {"Ghi đúng nội dung này, không thêm gì. Nhờ nó chúng tôi nhận ra khoản của bạn.", "Write exactly this content and nothing else: by it we recognise your payment."},
+	"transfer.exact":   {"Giữ nguyên nội dung chuyển khoản, không thêm gì. Nhờ nó chúng tôi nhận ra khoản của bạn.", "Keep the transfer content exactly as it is and add nothing: by it we recognise your payment."},
 	"transfer.wait":    {"Trang này tự cập nhật khi tiền về, thường trong 1 phút. Bạn có thể đóng trang: tiền đã chuyển không bị mất.", "This page updates by itself when the money arrives, usually within a minute. You may close it: money transferred is not lost."},
 	"transfer.save":    {"Trên cùng một điện thoại? Chụp màn hình mã này rồi chọn ảnh trong ứng dụng ngân hàng.", "On the same phone? Take a screenshot of the code and pick the picture in your bank's app."},
 	"transfer.part":    {"Đã nhận %s. Mã dưới đây là cho phần còn lại.", "%s has arrived. The code below is for the rest."},
@@ -92,22 +101,37 @@ var texts = map[string]text{
 	"doubt.cost":    {"Nếu cả hai cùng thành công, khoản thừa được hoàn lại.", "If both succeed, the surplus is refunded."},
 	"asked":         {"Chúng tôi vừa hỏi lại. Trang này hiện kết quả mới nhất.", "We have just asked again. This page shows the newest result."},
 
-	"paid.title":    {"Đã nộp %s", "Paid %s"},
-	"paid.what":     {"Khoản thu của hồ sơ đã được ghi nhận. Bạn không phải nộp lại.", "The payment is recorded on your dossier. You need not pay again."},
-	"paid.before":   {"Khoản này đã được nộp trước đó; không có gì bị trừ thêm.", "This had been paid before; nothing more was taken."},
-	"paid.at":       {"Thời gian nộp", "Paid at"},
-	"paid.way":      {"Cách nộp", "Paid by"},
-	"paid.number":   {"Mã giao dịch", "Transaction number"},
-	"paid.late":     {"Tiền đến sau khi yêu cầu hết hạn và vẫn được ghi nhận.", "The money came after the request had expired and is recorded all the same."},
-	"paid.print":    {"In xác nhận thanh toán", "Print this confirmation"},
-	"paid.confirm":  {"Xác nhận thanh toán này không phải là biên lai. Biên lai điện tử do cơ quan thu phát hành.", "This confirmation of payment is not a receipt. The agency issues the electronic receipt."},
-	"receipts":      {"Biên lai điện tử do cơ quan thu phát hành", "Electronic receipts issued by the agency"},
-	"receipt.line":  {"ký hiệu %s, số %s", "series %s, number %s"},
-	"refunded":      {"Đã hoàn %s về tài khoản đã nộp.", "%s was refunded to the account that paid."},
-	"refund-full":   {"Đã hoàn lại %s", "%s was refunded"},
-	"surplus":       {"Bạn đã nộp thừa %s. Khoản thừa %s sẽ được hoàn về tài khoản đã nộp.", "You have paid %s too much. The surplus of %s will be refunded to the account that paid."},
-	"surplus.call":  {"Nếu sau 7 ngày làm việc chưa nhận được, hãy liên hệ %s.", "If it has not arrived after 7 working days, contact %s."},
-	"money.checked": {"Tiền đã nhận của yêu cầu này: %s.", "Money received for this request: %s."},
+	"paid.title":        {"Đã nộp %s", "Paid %s"},
+	"paid.what":         {"Khoản thu của hồ sơ đã được ghi nhận. Bạn không phải nộp lại.", "The payment is recorded on your dossier. You need not pay again."},
+	"paid.before":       {"Khoản này đã được nộp trước đó; không có gì bị trừ thêm.", "This had been paid before; nothing more was taken."},
+	"paid.at":           {"Thời gian nộp", "Paid at"},
+	"paid.way":          {"Cách nộp", "Paid by"},
+	"paid.number":       {"Mã giao dịch", "Transaction number"},
+	"paid.late":         {"Tiền đến sau khi yêu cầu hết hạn và vẫn được ghi nhận.", "The money came after the request had expired and is recorded all the same."},
+	"paid.words":        {"Bằng chữ", "In words (Vietnamese)"},
+	"paid.each":         {"Số tiền", "Amount"},
+	"paid.attempts":     {"Các lần nộp", "Your payments"},
+	"paid.print":        {"In xác nhận thanh toán", "Print this confirmation"},
+	"paid.pdf":          {"Xác nhận thanh toán (PDF)", "Confirmation of payment (PDF, in Vietnamese)"},
+	"paid.confirm":      {"Xác nhận thanh toán này không phải là biên lai. Biên lai điện tử do cơ quan thu phát hành.", "This confirmation of payment is not a receipt. The agency issues the electronic receipt."},
+	"receipts.none":     {"Số biên lai sẽ hiện ở đây khi cơ quan thu gửi tới.", "The receipt's number will stand here once the agency has sent it."},
+	"receipts":          {"Biên lai điện tử do cơ quan thu phát hành", "Electronic receipts issued by the agency"},
+	"receipt.line":      {"ký hiệu %s, số %s", "series %s, number %s"},
+	"refunded":          {"Đã hoàn %s về tài khoản đã nộp.", "%s was refunded to the account that paid."},
+	"pdf.title":         {"XÁC NHẬN THANH TOÁN", "CONFIRMATION OF PAYMENT"},
+	"pdf.no-receipt":    {"(không phải là biên lai)", "(not a receipt)"},
+	"pdf.foot":          {"feegate · %s · lập lúc %s", "feegate · %s · written at %s"},
+	"pdf.fee":           {"Khoản thu", "Fee"},
+	"pdf.kind":          {"Loại", "Kind"},
+	"pdf.amount":        {"Số tiền (đ)", "Amount (VND)"},
+	"pdf.payments":      {"Tiền đã nhận", "Money received"},
+	"pdf.applied":       {"Bù từ khoản nộp thừa", "Moved from a surplus"},
+	"pdf.sum":           {"Đã nộp cho hồ sơ này: %s. Bằng chữ: %s.", "Paid on this dossier: %s. In words: %s."},
+	"pdf.receipts.none": {"Cơ quan thu chưa gửi số biên lai.", "The agency has not sent a receipt's number yet."},
+	"refund-full":       {"Đã hoàn lại %s", "%s was refunded"},
+	"surplus":           {"Bạn đã nộp thừa %s. Khoản thừa %s sẽ được hoàn về tài khoản đã nộp.", "You have paid %s too much. The surplus of %s will be refunded to the account that paid."},
+	"surplus.call":      {"Nếu sau 7 ngày làm việc chưa nhận được, hãy liên hệ %s.", "If it has not arrived after 7 working days, contact %s."},
+	"money.checked":     {"Tiền đã nhận của yêu cầu này: %s.", "Money received for this request: %s."},
 
 	"declined.title":  {"Chưa thu được tiền", "The payment did not go through"},
 	"declined.money":  {"Tài khoản của bạn không bị trừ tiền.", "Your account was not debited."},
@@ -205,7 +229,8 @@ func words(lang string) template.FuncMap {
 		}
 		return otherwise
 	}
-	return template.FuncMap{"t": t, "money": money(lang), "lang": func() string { return lang },
+	return template.FuncMap{"copies": func(name, value string) copied { return copied{t(name), value} },
+		"digits": func(a vnd.Amount) string { return strconv.FormatInt(int64(a), 10) }, "t": t, "money": money(lang), "lang": func() string { return lang },
 		"reason": func(r string) string { return or("reason.", r, t("reason.unknown_code")) },
 		"way":    func(provider string) string { return or("way.", provider, strings.ToUpper(provider)) },
 		"kind":   func(k string) string { return or("kind.", k, k) },

@@ -7,11 +7,14 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"feegate/gateway"
 	"feegate/providers"
@@ -110,5 +113,91 @@ func TestADeepLinkOpensAnAppAndRunsNothing(t *testing.T) {
 	}
 	if strings.Contains(string(app(&gateway.PaymentView{})), ":") {
 		t.Error("an app without an address")
+	}
+}
+
+// TestEveryWayAndEveryStateHasWords goes by what the rest of the program declares: a provider or a state that is new and has no words
+// is found here.
+func TestEveryWayAndEveryStateHasWords(t *testing.T) {
+	folders, err := filepath.Glob("../../../providers/*/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ways := 0
+	for _, file := range folders {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		if strings.Contains(string(source), "func Registration(") {
+			ways++
+			if name := filepath.Base(filepath.Dir(file)); texts["way."+name].vi == "" {
+				t.Errorf("no words for the way to pay %q", name)
+			}
+		}
+		// A reason that is no constant of the list would have no sentence.
+		if made := regexp.MustCompile(`providers\.Reason\(`).Find(source); made != nil {
+			t.Errorf("%s makes a reason of its own", file)
+		}
+	}
+	if ways < 8 {
+		t.Errorf("only %d ways found", ways)
+	}
+	declared, err := parser.ParseFile(token.NewFileSet(), "../../../gateway/states.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	orders := 0
+	ast.Inspect(declared, func(n ast.Node) bool {
+		v, ok := n.(*ast.ValueSpec)
+		if !ok || len(v.Names) != 1 || len(v.Values) != 1 {
+			return true
+		}
+		lit, ok := v.Values[0].(*ast.BasicLit)
+		if !ok {
+			return true
+		}
+		state, _ := strconv.Unquote(lit.Value)
+		switch name := v.Names[0].Name; {
+		case strings.HasPrefix(name, "Payment") && texts["status."+state].vi == "":
+			t.Errorf("no sentence for a payment that is %q", state)
+		case strings.HasPrefix(name, "Order"):
+			orders++
+			var w view
+			o := &gateway.OrderView{Status: state, ExpiresAt: time.Unix(1, 0)}
+			w.fill(o, time.Unix(0, 0), false)
+			if (w.State == stateChoose) != (state == gateway.OrderOpen) {
+				t.Errorf("an order that is %q is shown as %q", state, w.State)
+			}
+		}
+		return true
+	})
+	if orders < 8 {
+		t.Errorf("only %d states of orders found", orders)
+	}
+}
+
+// TestNoSentenceIsLeftOver: what is said nowhere is not kept in good order.
+func TestNoSentenceIsLeftOver(t *testing.T) {
+	said := ""
+	for _, name := range []string{"checkout.html", "checkout.go", "confirmation.go", "view.go", "streams.go"} {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		said += string(b)
+	}
+	for key := range texts {
+		family, _, _ := strings.Cut(key, ".")
+		if slices.Contains([]string{"reason", "way", "kind", "problem", "status"}, family) || strings.Contains(said, strconv.Quote(key)) {
+			continue
+		}
+		if slices.Contains([]string{stateExpired, stateCancelled, stateSuperseded, stateNothing, stateMissing}, family) {
+			continue
+		}
+		t.Errorf("%s is said nowhere", key)
 	}
 }

@@ -30,10 +30,14 @@ const (
 // longWait is when a payer who waits is told not to pay again.
 const longWait = 2 * time.Minute
 
+// someWait is when a payer who waits is told what is waited for.
+const someWait = 10 * time.Second
+
 // view is what the template sees.
 type view struct {
 	State, Mark       string
 	Base              string // the page's own path
+	Query, Again      string // what keeps the language without a cookie; where another way is chosen
 	Other             string // the other language
 	Problem, Key      string
 	Asked             bool
@@ -45,8 +49,11 @@ type view struct {
 	LeftSeconds       int                  // of the attempt
 	Long              bool                 // it waits for long already
 	ShowLongIn        int                  // seconds until then
-	Over              bool                 // its time has run out, and there is no word yet
-	App               template.URL         // opens the wallet's app
+	Ten               bool                 // it waits for ten seconds already
+	ShowTenIn         int
+	Took              []*gateway.PaymentView // what succeeded
+	Over              bool                   // its time has run out, and there is no word yet
+	App               template.URL           // opens the wallet's app
 	Transfer          *providers.TransferTo
 	Code              template.HTML // the code to scan
 }
@@ -78,6 +85,7 @@ func (v *view) fill(o *gateway.OrderView, now time.Time, again bool) {
 		return
 	}
 	age := now.Sub(v.Payment.CreatedAt)
+	v.Ten, v.ShowTenIn = age >= someWait, int((someWait-age)/time.Second)
 	v.Long, v.ShowLongIn = age >= longWait, int((longWait-age)/time.Second)
 	if e := v.Payment.ExpiresAt; e != nil {
 		v.LeftSeconds = max(0, int(e.Sub(now)/time.Second))
@@ -94,7 +102,10 @@ func (v *view) stateOf(o *gateway.OrderView, now time.Time) string {
 		p := &o.Payments[i]
 		switch {
 		case p.Status == gateway.PaymentSucceeded:
-			v.Payment = p
+			v.Took = append(v.Took, p)
+			if v.Payment == nil || p.AllocatedAmount > 0 { // one that is surplus as a whole pays nothing here
+				v.Payment = p
+			}
 		case live(p):
 			v.Despite = v.Despite || p.InDoubt
 		}
@@ -144,6 +155,18 @@ func (v *view) drawCode(lang string) (err error) {
 	v.Code, err = page.QR(payload, speak(lang)("transfer.code", money(lang)(v.Transfer.Amount), v.Transfer.Content))
 	return err
 }
+
+// speaks says how the page's own links keep its language where cookies are refused.
+func (v *view) speaks(lang string) {
+	v.Again = "?again=1"
+	if lang != languages[0] {
+		v.Query = "?lang=" + lang
+		v.Again += "&lang=" + lang
+	}
+}
+
+// copied is what a button copies, and what that is.
+type copied struct{ Name, Value string }
 
 // choosing: the page offers the ways to pay.
 func (v *view) choosing() bool { return v.State == stateChoose || v.State == stateDeclined }
