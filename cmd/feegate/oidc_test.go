@@ -27,6 +27,7 @@ type province struct {
 	mu     sync.Mutex
 	users  map[string]*storage.User
 	groups map[string][]string
+	issuer string
 }
 
 func (p *province) GetUserByID(id string) *storage.User {
@@ -78,6 +79,7 @@ func theProvince(t *testing.T, s *street, agencies string) *province {
 	issuer := "http://localhost:" + port + "/"
 	storage.RegisterClients(storage.WebClient("feegate-"+port, "bí mật chung", s.api+"/console/oidc/callback"))
 	p.Storage = storage.NewStorage(p)
+	p.issuer = issuer
 	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: exampleop.SetupServer(issuer, p, nil, false)}}
 	server.Start()
 	t.Cleanup(server.Close)
