@@ -111,7 +111,9 @@ func TestEveryEndOfAnOrderHasItsPage(t *testing.T) {
 		payer.open(address + "?lang=en")
 		payer.until("Fee payment")
 		payer.fits(name + " in English")
-		payer.look("checkout-" + name + "-en")
+		if name == "twice" || name == "doubt" || name == "waiting" || name == "declined" || name == "expired" { // the longest
+			payer.look("checkout-" + name + "-en")
+		}
 		payer.open(address + "?lang=vi")
 	}
 	open(partly, "partly", "Bạn đã nộp 20.000 ₫.")

@@ -155,7 +155,7 @@ func TestEveryProviderIsPaidOnAPhoneAndOnADesk(t *testing.T) {
 				o := s.ok(s.call(http.MethodPost, "/v1/orders", fmt.Sprint("w", n), body), http.StatusCreated)
 				order, look := text(o["id"]), func(state string) {
 					payer.fits(w.provider + " " + state)
-					if at.scripts && at.width == phone {
+					if at.scripts && at.width == phone && (w.provider == "dvcqg" || w.provider == "payos") { // the others' pages are as these
 						payer.look("way-" + w.provider + "-" + state)
 					}
 				}
