@@ -148,6 +148,7 @@ func (c *Console) Mount(mux *http.ServeMux) {
 	c.on(mux, "GET /console/exceptions", reporting, c.exceptions)
 	c.on(mux, "GET /console/exceptions/{rule}", reporting, c.ruleFound)
 	c.on(mux, "GET /console/audit", auditing, c.audit)
+	c.on(mux, "GET /console/style", identity.Roles(), c.style)
 	c.mountAccount(mux)
 	c.mountPeople(mux)
 	mux.HandleFunc("/console/", func(w http.ResponseWriter, r *http.Request) {
