@@ -59,6 +59,7 @@ func pagesOf(s *street) map[string][]string {
 		"GET /console/reports":                 {"/console/reports"},
 		"GET /console/reports/{from}/{to}/{n}": {"/console/reports/2026-02-01/2026-02-28/1"},
 		"GET /console/search":                  {"/console/search", "/console/search?q=H10.12-260310-1000", "/console/search?q=nirgends"},
+		"GET /console/style":                   {"/console/style"},
 		"GET /console/today":                   {"/console/today", "/console/today?days=7"},
 		"GET /console/upload":                  {"/console/upload"},
 		"GET /console/users":                   {"/console/users"},
@@ -126,7 +127,7 @@ func TestEveryPageOfTheConsole(t *testing.T) {
 	b.fill("#name", s.everybody())
 	b.fill("#password", password)
 	b.press("button.main", "Đăng xuất")
-	dark := []string{"/console/today", "/console/rate", "/console/discrepancies", "/console/account", "/console/outlook", "/console/days/2026-03-10"}
+	dark := []string{"/console/style", "/console/today", "/console/rate", "/console/discrepancies", "/console/account", "/console/outlook", "/console/days/2026-03-10"}
 	for _, pattern := range slices.Sorted(maps.Keys(pages)) {
 		for n, address := range pages[pattern] {
 			b.open(s.api + address)

@@ -158,6 +158,7 @@ func (c *Console) Mount(mux *http.ServeMux) {
 	c.on(mux, "GET /console/audit", auditing, c.audit)
 	c.mountProviders(mux)
 	c.mountWebhooks(mux)
+	c.on(mux, "GET /console/style", identity.Roles(), c.style)
 	c.mountAccount(mux)
 	c.mountPeople(mux)
 	mux.HandleFunc("/console/", func(w http.ResponseWriter, r *http.Request) {

@@ -3,6 +3,7 @@ package console
 import (
 	"bytes"
 	"encoding/csv"
+	"regexp"
 	"strconv"
 
 	"feegate/gateway"
@@ -10,6 +11,24 @@ import (
 
 // mostExported is how many rows an export may have; more needs a narrower filter.
 const mostExported = 10000
+
+// sheet writes rows whose texts a spreadsheet takes for texts, whoever wrote them: an agency's or officer's name, a reference of a file.
+type sheet struct{ *csv.Writer }
+
+func newSheet(b *bytes.Buffer) sheet { return sheet{csv.NewWriter(b)} }
+
+var digits = regexp.MustCompile(`^-?[0-9]+$`)
+
+// Write adds a row; a number below nothing stays one.
+func (s sheet) Write(row []string) error {
+	out := make([]string, len(row))
+	for i, v := range row {
+		if out[i] = v; !digits.MatchString(v) {
+			out[i] = cell(v)
+		}
+	}
+	return s.Writer.Write(out)
+}
 
 // file sends a CSV that spreadsheets open rightly: UTF-8 with its mark.
 func (v *visit) file(name string, body []byte) error {
@@ -28,7 +47,7 @@ func (v *visit) send(name, mime string, body []byte) error {
 	return err
 }
 
-// discrepanciesCSV is the list that the page shows by its filter, to its end. No cell holds anybody's words, only names of officers.
+// discrepanciesCSV is the list that the page shows by its filter, to its end.
 func (c *Console) discrepanciesCSV(v *visit) error {
 	f, _ := v.filter()
 	f.After, f.Limit = "", 200
@@ -37,7 +56,7 @@ func (c *Console) discrepanciesCSV(v *visit) error {
 		return err
 	}
 	var b bytes.Buffer
-	w := csv.NewWriter(&b)
+	w := newSheet(&b)
 	_ = w.Write([]string{"Mã", "Ngày", "Loại", "Nhà cung cấp", "Tài khoản", "Cơ quan", "Số tiền", "Làm chênh", "Tình trạng", "Giao dịch", "Người phụ trách", "Hạn", "Quá hạn", "Tuổi (ngày)"}) // a buffer takes all
 	for n := 0; ; {
 		items, next, err := c.Reconciler.Discrepancies(v.r.Context(), v.caller(), f)

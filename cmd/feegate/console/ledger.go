@@ -3,7 +3,6 @@ package console
 import (
 	"bytes"
 	"cmp"
-	"encoding/csv"
 	"net/http"
 	"net/url"
 	"slices"
@@ -138,7 +137,7 @@ func (c *Console) ledgerCSV(v *visit) error {
 		return err
 	}
 	var b bytes.Buffer
-	w := csv.NewWriter(&b)
+	w := newSheet(&b)
 	_ = w.Write(append([]string{"Nhà cung cấp", "Tài khoản", "Cơ quan"}, d.Heads...)) // a buffer takes all
 	for _, r := range d.Rows {
 		_ = w.Write(append([]string{or(brands)(r.Place.Provider), r.Place.Terminal, r.Place.Agency}, digitsOf(r.Cells)...))
@@ -209,7 +208,7 @@ func (c *Console) clearingCSV(v *visit) error {
 		return &gateway.Problem{Name: gateway.ProblemInvalid, Fields: []gateway.FieldError{{Field: "Bộ lọc", Detail: "quá nhiều dòng để tải một lần; hãy chọn thời điểm sau khi nhập tệp đối soát"}}}
 	}
 	var b bytes.Buffer
-	w := csv.NewWriter(&b)
+	w := newSheet(&b)
 	_ = w.Write([]string{"Là", "Mã", "Mã tham chiếu", "Phát sinh lúc", "Biết lúc", "Số tiền"}) // a buffer takes all
 	for _, l := range items {
 		_ = w.Write([]string{or(ledgerTypes)(l.Type), l.ID, l.Reference, l.EffectiveAt.In(vietnam).Format(time.DateTime), l.RecordedAt.In(vietnam).Format(time.DateTime), l.Amount.String()})

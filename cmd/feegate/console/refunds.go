@@ -3,7 +3,6 @@ package console
 import (
 	"bytes"
 	"cmp"
-	"encoding/csv"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -167,7 +166,7 @@ func (c *Console) refundListCSV(v *visit) error {
 		return err
 	}
 	var b bytes.Buffer
-	w := csv.NewWriter(&b)
+	w := newSheet(&b)
 	_ = w.Write([]string{"STT", "Số tài khoản", "Tên người nhận", "Ngân hàng", "Số tiền", "Nội dung chuyển khoản", "Mã hồ sơ", "Mã khoản hoàn", "Trả lại cho giao dịch", "Từ tài khoản"}) // a buffer takes all
 	for _, i := range l.Items {
 		_ = w.Write([]string{strconv.Itoa(i.N), cell(i.AccountNumber), cell(i.AccountName), cell(i.Bank), i.Amount.String(), cell(i.Content), cell(i.DossierCode), i.Refund, cell(i.SourceReference), cell(strings.TrimSpace(i.SourceBank + " " + i.SourceAccount))})

@@ -2,53 +2,46 @@ package page
 
 import (
 	"math"
-	"regexp"
-	"strconv"
-	"strings"
 	"testing"
 )
 
-// luminance is WCAG's relative luminance of #rrggbb.
-func luminance(t *testing.T, hex string) float64 {
-	t.Helper()
-	n, err := strconv.ParseUint(strings.TrimPrefix(hex, "#"), 16, 32)
-	if err != nil || len(hex) != 7 {
-		t.Fatalf("%q is no colour", hex)
-	}
-	channel := func(shift uint) float64 {
-		c := float64(n>>shift&0xff) / 255
-		if c <= 0.04045 {
-			return c / 12.92
-		}
-		return math.Pow((c+0.055)/1.055, 2.4)
-	}
-	return 0.2126*channel(16) + 0.7152*channel(8) + 0.0722*channel(0)
-}
-
 func TestEveryWordCanBeRead(t *testing.T) {
-	css, err := look.ReadFile("base.css")
+	tokens, err := Tokens()
 	if err != nil {
 		t.Fatal(err)
 	}
-	schemes := regexp.MustCompile(`:root \{ (color-scheme[^}]*|--ink[^}]*)\}`).FindAllStringSubmatch(string(css), -1)
-	if len(schemes) < 2 {
-		t.Fatalf("%d schemes found", len(schemes))
+	colours := []map[string]string{{}, {}}
+	for _, token := range tokens {
+		colours[0][token.Name], colours[1][token.Name] = token.Light, token.Dark
 	}
-	token := regexp.MustCompile(`--([a-z-]+): (#[0-9a-f]{6})`)
-	for n, scheme := range schemes[:2] {
-		colours := map[string]string{}
-		for _, m := range token.FindAllStringSubmatch(scheme[1], -1) {
-			colours[m[1]] = m[2]
-		}
-		pairs := [][2]string{{"on-primary", "primary"}, {"good", "good-ground"}, {"warn", "warn-ground"}, {"bad", "bad-ground"}, {"ink", "warn-ground"}, {"ink", "bad-ground"}}
-		for _, word := range []string{"ink", "muted", "primary", "good", "warn", "bad"} {
-			pairs = append(pairs, [2]string{word, "ground"}, [2]string{word, "soft"})
-		}
+	pairs := [][2]string{{"on-primary", "primary"}, {"good", "good-ground"}, {"warn", "warn-ground"}, {"bad", "bad-ground"}, {"ink", "warn-ground"}, {"ink", "bad-ground"}, {"ink", "good-ground"}}
+	for _, word := range []string{"ink", "muted", "primary", "good", "warn", "bad"} {
+		pairs = append(pairs, [2]string{word, "ground"}, [2]string{word, "soft"})
+	}
+	for n, scheme := range colours {
 		for _, p := range pairs {
-			a, b := luminance(t, colours[p[0]]), luminance(t, colours[p[1]])
-			if ratio := (max(a, b) + 0.05) / (min(a, b) + 0.05); ratio < 4.5 {
-				t.Errorf("scheme %d: %s on %s is %.2f : 1", n, p[0], p[1], ratio)
+			if ratio, err := Contrast(scheme[p[0]], scheme[p[1]]); err != nil || ratio < 4.5 {
+				t.Errorf("scheme %d: %s on %s is %.2f : 1, %v", n, p[0], p[1], ratio, err)
 			}
+		}
+		// What is pressed or typed into has an edge, and the focus a line against it: 3 : 1 each.
+		for _, p := range [][2]string{{"muted", "ground"}, {"primary", "ground"}, {"focus", "focus-inner"}} {
+			if ratio, err := Contrast(scheme[p[0]], scheme[p[1]]); err != nil || ratio < 3 {
+				t.Errorf("scheme %d: %s against %s is %.2f : 1, %v", n, p[0], p[1], ratio, err)
+			}
+		}
+	}
+}
+
+func TestContrastIsWhatWCAGSays(t *testing.T) {
+	for pair, want := range map[[2]string]float64{{"#000000", "#ffffff"}: 21, {"#777777", "#ffffff"}: 4.478, {"#ffffff", "#ffffff"}: 1} {
+		if got, err := Contrast(pair[0], pair[1]); err != nil || math.Abs(got-want) > 0.001 {
+			t.Errorf("%v: %.3f, %v", pair, got, err)
+		}
+	}
+	for _, wrong := range []string{"", "red", "#fff", "#gggggg"} {
+		if _, err := Contrast(wrong, "#000000"); err == nil {
+			t.Errorf("%q is a colour", wrong)
 		}
 	}
 }
