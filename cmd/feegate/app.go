@@ -46,6 +46,7 @@ type app struct {
 	folder     *adoption.Folder
 	desk       *console.Console
 	duty       *watch
+	jobs       *jobBook
 	endStreams func()                        // a server that stops waits for them
 	feeding    []func(context.Context) error // the sequencer and the deliverer
 	log        *slog.Logger
@@ -97,8 +98,9 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 	if err != nil {
 		return nil, err
 	}
+	jobs := &jobBook{past: map[string]console.Job{}}
 	desk, err := console.New(console.Deps{Gateway: g, Reconciler: reconciler, Adoption: reporter, Forms: papers, Honesty: book, Identity: people, Accounts: accounts, Breakers: breakers,
-		Endpoints: endpoints, ApplyOverrides: duty.applyOverrides, Visitors: visitors, Admit: api.Door(), PublicURL: publicURL, Now: now, Log: log})
+		Endpoints: endpoints, Jobs: jobs, ApplyOverrides: duty.applyOverrides, Visitors: visitors, Admit: api.Door(), PublicURL: publicURL, Now: now, Log: log})
 	if err != nil {
 		return nil, err
 	}
@@ -107,8 +109,10 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 	mux.Handle("GET /{$}", http.RedirectHandler("/console", http.StatusSeeOther)) // who types the bare address is a person
 	pages.Mount(mux)
 	desk.Mount(mux)
-	return &app{handler: mux, gateway: g, accounts: accounts, people: people, reconciler: reconciler, reporter: reporter, book: book, desk: desk, folder: adoption.NewFolder(db, now), duty: duty, endStreams: pages.Close, log: log,
-		feeding: []func(context.Context) error{feed.NewSequencer(db, log).Run, feed.NewDeliverer(db, keys, now, log, options).Run}}, nil
+	a := &app{jobs: jobs, handler: mux, gateway: g, accounts: accounts, people: people, reconciler: reconciler, reporter: reporter, book: book, desk: desk, folder: adoption.NewFolder(db, now), duty: duty, endStreams: pages.Close, log: log,
+		feeding: []func(context.Context) error{feed.NewSequencer(db, log).Run, feed.NewDeliverer(db, keys, now, log, options).Run}}
+	jobs.set(a.jobsEvery(time.Second))
+	return a, nil
 }
 
 // readFrom has reports read from a replica of the database. One that does not answer now may do so later: meanwhile the primary does.
@@ -168,7 +172,15 @@ func (a *app) work(ctx context.Context, every time.Duration) *sync.WaitGroup {
 		})
 	}
 	wg.Go(func() { a.duty.tell(ctx) })
-	for _, j := range []job{
+	for _, j := range a.jobs.set(a.jobsEvery(every)) {
+		a.every(ctx, &wg, j)
+	}
+	return &wg
+}
+
+// jobsEvery is the work in the background; what is due soonest is looked for every so often.
+func (a *app) jobsEvery(every time.Duration) []job {
+	return []job{
 		{"sweep", every, 3, a.gateway.Sweep}, {"refunds", every, 2, a.gateway.SweepRefunds}, {"expire", every, 1, a.gateway.Expire},
 		{"documents", 10 * time.Second, 1, a.gateway.FetchDocuments},
 		{"statements", 5 * time.Second, 1, a.reconciler.HearStatements},
@@ -182,18 +194,7 @@ func (a *app) work(ctx context.Context, every time.Duration) *sync.WaitGroup {
 		{"housekeeping", time.Hour, 1, a.gateway.Housekeep},
 		{"audit", 2 * every, 1, a.people.Seal},
 		{"sessions", time.Hour, 1, func(ctx context.Context, _ int) (int, error) { return 0, a.people.Sweep(ctx) }},
-	} {
-		a.every(ctx, &wg, j)
 	}
-	return &wg
-}
-
-// job is a kind of work that is due every so often.
-type job struct {
-	name  string
-	every time.Duration
-	alike int // workers: while one waits for a provider that hangs, another takes what is due meanwhile
-	do    func(context.Context, int) (int, error)
 }
 
 // every does a job until the context ends.
@@ -210,7 +211,7 @@ func (a *app) every(ctx context.Context, wg *sync.WaitGroup, j job) {
 				}
 				for n := batch; n == batch && ctx.Err() == nil; { // a full batch: there is more
 					var err error
-					if n, err = j.do(ctx, batch); err != nil && ctx.Err() == nil {
+					if n, err = a.jobs.once(ctx, j); err != nil && ctx.Err() == nil {
 						a.log.Error("work in the background", "job", j.name, "error", err)
 						break
 					}

@@ -50,6 +50,7 @@ func pagesOf(s *street) map[string][]string {
 		"GET /console/payments/{id}":           {"/console/payments/" + payment},
 		"GET /console/providers":               {"/console/providers"},
 		"GET /console/providers/{id}":          {"/console/providers/acc_momo"},
+		"GET /console/jobs":                    {"/console/jobs"},
 		"GET /console/webhooks":                {"/console/webhooks"},
 		"GET /console/webhooks/{id}":           {"/console/webhooks/" + id(`SELECT min(id) FROM webhook_endpoints`)},
 		"GET /console/rate":                    {"/console/rate", "/console/rate?from=2025-01-01&to=2025-01-31"},

@@ -122,10 +122,10 @@ func TestAnOperatorLooksAfterWebhooks(t *testing.T) {
 	at := "/console/webhooks/" + s.one(`SELECT id FROM webhook_endpoints`)
 	op.says(op.get("/console/webhooks"), 200, "Nhận được", at)
 	op.says(op.get(at), 200, "204", "order.*")
-	if r := op.act(at+"/replay", url.Values{"number": {"x"}}); r.status != http.StatusUnprocessableEntity {
+	if r := op.act(at+"/replay", url.Values{"number": {"x"}, "reason": {"y"}}); r.status != http.StatusUnprocessableEntity {
 		t.Errorf("no number: %d", r.status)
 	}
-	op.acted(op.act(at+"/replay", url.Values{"number": {"1"}}), at+"?done=replay")
+	op.acted(op.act(at+"/replay", url.Values{"number": {"1"}, "reason": {"cổng đã sửa"}}), at+"?done=replay")
 	s.soon("it was told again", func() bool { return s.count(`SELECT count(*) FROM deliveries WHERE status = 204`) == 2 })
 	stop()
 	if s.count(`SELECT count(*) FROM audit WHERE action = 'webhook.replayed'`) != 1 {

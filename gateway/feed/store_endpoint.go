@@ -160,3 +160,18 @@ func replay(ctx context.Context, db *sqlx.DB, clientID, id string, from int64, n
 	}
 	return nil
 }
+
+func sealedSecrets(ctx context.Context, db *sqlx.DB, id string) (sealed []byte, err error) {
+	if err := db.GetContext(ctx, &sealed, "SELECT secrets FROM webhook_endpoints WHERE id = $1", id); err != nil {
+		return nil, fmt.Errorf("reading the secrets of %s: %w", id, err)
+	}
+	return sealed, nil
+}
+
+func insertDelivery(ctx context.Context, db *sqlx.DB, id string, d *Delivery) error {
+	if _, err := db.ExecContext(ctx, `INSERT INTO deliveries (attempted_at, endpoint_id, number, event_id, attempt, status, detail, took_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		d.AttemptedAt, id, d.Number, d.EventID, d.Attempt, d.Status, d.Detail, d.TookMS); err != nil {
+		return fmt.Errorf("recording a test delivery to %s: %w", id, err)
+	}
+	return nil
+}

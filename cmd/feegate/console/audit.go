@@ -24,7 +24,7 @@ var auditWords = map[string]string{"account.checked": "thử tài khoản thu", 
 	"match.accepted": "chấp nhận ghép", "payout.ended": "bỏ ghép tiền về", "provider.maintenance": "báo bảo trì nhà cung cấp", "provider.maintenance.ended": "kết thúc bảo trì", "provider.override": "đặt tay nhà cung cấp", "webhook.replayed": "gửi lại webhook", "refund_destination.read": "xem tài khoản nhận hoàn",
 	"refund_list.read": "xem danh sách hoàn", "report.approved": "duyệt báo cáo", "report.closed": "chốt báo cáo", "report.scheduled": "đặt lịch báo cáo", "report.unscheduled": "bỏ lịch báo cáo", "session.closed": "đăng xuất",
 	"session.opened": "đăng nhập", "session.refused": "đăng nhập không thành công", "settlement.imported": "nhập tệp đối soát", "statement.imported": "nhập sao kê", "user.created": "tạo người dùng", "user.disabled": "khóa người dùng",
-	"user.password-changed": "đổi mật khẩu", "user.roles-changed": "đổi vai trò", "webhook.deleted": "xóa địa chỉ nhận tin", "webhook.rotated": "đổi khóa địa chỉ nhận tin"}
+	"user.password-changed": "đổi mật khẩu", "user.roles-changed": "đổi vai trò", "job.run": "chạy ngay một công việc", "webhook.tested": "gửi thử tin", "webhook.deleted": "xóa địa chỉ nhận tin", "webhook.rotated": "đổi khóa địa chỉ nhận tin"}
 
 // auditRow is one deed for people to read.
 type auditRow struct {

@@ -46,6 +46,7 @@ type Deps struct {
 	Accounts       *account.Store
 	Breakers       *breaker.Group
 	Endpoints      *feed.Endpoints
+	Jobs           Jobs
 	Visitors       *page.Visitors
 	ApplyOverrides func(context.Context) error // an operator's word, in this process
 	Admit          func(address string) bool   // whether a visitor who is not known may ask now
@@ -161,6 +162,7 @@ func (c *Console) Mount(mux *http.ServeMux) {
 	c.on(mux, "GET /console/style", identity.Roles(), c.style)
 	c.mountAccount(mux)
 	c.mountPeople(mux)
+	c.mountJobs(mux)
 	mux.HandleFunc("/console/", func(w http.ResponseWriter, r *http.Request) {
 		v := &visit{c: c, w: w, r: r}
 		v.refuse(&gateway.Problem{Name: gateway.ProblemNotFound})
@@ -338,7 +340,7 @@ func (v *visit) nav() []link {
 		roles      []identity.Role
 	}{{"/console/today", "Hôm nay", reading}, {"/console/discrepancies", "Sai lệch", reading}, {"/console/bank", "Ngân hàng", reading}, {"/console/closings", "Khóa sổ", closers},
 		{"/console/upload", "Tải tệp", working},
-		{"/console/refunds", "Hoàn tiền", reading}, {"/console/ledger", "Sổ tiền", reading}, {"/console/search", "Tìm", reading}, {"/console/rate", "Tỷ lệ trực tuyến", reporting}, {"/console/outlook", "Nhìn tới", reporting}, {"/console/reports", "Báo cáo", reporters}, {"/console/catalogue", "Danh mục", browsing}, {"/console/providers", "Nhà cung cấp", watching}, {"/console/webhooks", "Webhook", hooking}, {"/console/users", "Người dùng", managing}, {"/console/keys", "Khóa", keeping}, {"/console/audit", "Nhật ký", auditing}} {
+		{"/console/refunds", "Hoàn tiền", reading}, {"/console/ledger", "Sổ tiền", reading}, {"/console/search", "Tìm", reading}, {"/console/rate", "Tỷ lệ trực tuyến", reporting}, {"/console/outlook", "Nhìn tới", reporting}, {"/console/reports", "Báo cáo", reporters}, {"/console/catalogue", "Danh mục", browsing}, {"/console/providers", "Nhà cung cấp", watching}, {"/console/webhooks", "Webhook", hooking}, {"/console/jobs", "Công việc", running}, {"/console/users", "Người dùng", managing}, {"/console/keys", "Khóa", keeping}, {"/console/audit", "Nhật ký", auditing}} {
 		auditor := n.path != "/console/upload" && v.may(identity.Auditor)
 		if auditor || v.may(n.roles...) {
 			out = append(out, link{n.path, n.name, strings.HasPrefix(v.r.URL.Path, n.path)})

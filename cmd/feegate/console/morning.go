@@ -45,6 +45,7 @@ type todayData struct {
 	Decides, MayUpload, Work bool
 	WaitingForMe             int
 	Confirm                  []layoutRow
+	Troubles                 []trouble
 	ID                       string // of an import: none
 }
 
@@ -104,6 +105,9 @@ func (c *Console) today(v *visit) error {
 		if d.Decides && !w.Mine {
 			d.WaitingForMe++
 		}
+	}
+	if d.Troubles, err = v.troubles(); err != nil {
+		return err
 	}
 	return v.show(http.StatusOK, "today", "Hôm nay", d)
 }

@@ -121,6 +121,10 @@ func (c *Console) replay(v *visit) error {
 	if err != nil {
 		return err
 	}
+	why, err := v.why()
+	if err != nil {
+		return err
+	}
 	from, err := strconv.ParseInt(v.r.PostForm.Get("number"), 10, 64)
 	if err != nil || from < 1 {
 		return &gateway.Problem{Name: gateway.ProblemInvalid, Fields: []gateway.FieldError{{Field: "number", Detail: "phải là số thứ tự của một sự kiện"}}}
@@ -131,7 +135,7 @@ func (c *Console) replay(v *visit) error {
 		}
 		return err
 	}
-	if err := c.Identity.Audit(v.r.Context(), nil, v.actor(), "webhook.replayed", s.ID, map[string]any{"from": from}); err != nil {
+	if err := c.Identity.Audit(v.r.Context(), nil, v.actor(), "webhook.replayed", s.ID, map[string]any{"from": from, "reason": why}); err != nil {
 		return err
 	}
 	return v.back("/console/webhooks/" + url.PathEscape(s.ID) + "?done=replay")

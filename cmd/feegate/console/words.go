@@ -111,6 +111,7 @@ var notices = map[string]string{"proposed": "Đã ghi đề nghị. Người duy
 	"layout": "Đã xác nhận cách đọc các cột.", "listed": "Đã lập danh sách. Hãy tải tệp và gửi ngân hàng.", "paid_back": "Đã ghi: ngân hàng đã chuyển.",
 	"catalogue": "Danh mục đã thay đổi.", "target": "Đã ghi đề nghị chỉ tiêu. Một người khác sẽ quyết định.",
 	"password": "Đã đổi mật khẩu. Hãy đăng nhập bằng mật khẩu mới.", "otp-ended": "Đã tắt mã xác thực. Hãy đăng nhập lại.", "others-ended": "Đã đăng xuất mọi nơi khác.", "otp-roles": "Đã ghi vai trò bắt buộc có mã xác thực.",
+	"ran":      "Đã chạy xong một lượt.",
 	"override": "Đã đặt. Các tiến trình khác theo trong vài giây.", "maintenance": "Đã báo bảo trì.", "maintenance-ended": "Đã kết thúc đợt bảo trì.", "replay": "Đang gửi lại.",
 	"user-changed": "Đã thực hiện.", "client": "Đã thêm phần mềm gọi.", "key-revoked": "Đã thu hồi khóa.",
 	"returned":      "Đã ghi: ngân hàng trả lại. Khoản này chờ lập danh sách mới.",
