@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/user"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,6 +33,7 @@ type keyCommands struct {
 
 type userCommands struct {
 	Create createUserCommand `cmd:"" help:"Make a person who may sign in. A password that is not given is made, and told once."`
+	Reset  resetUserCommand  `cmd:"" help:"Give a person a password for one sign-in and end their second factor and sessions: for the admin whom no other admin can help."`
 }
 
 // databaseFlag is how these commands reach the database.
@@ -181,6 +183,36 @@ func (c *createUserCommand) Run(i *invocation) (err error) {
 		fields = append(fields, [2]string{"password", password})
 	}
 	return c.answer(i.out, fields...)
+}
+
+type resetUserCommand struct {
+	databaseFlag
+	Name string `arg:"" help:"The name that they sign in with."`
+}
+
+// Run resets, whoever the person is: who may run this reads the database anyway. It is in the audit.
+func (c *resetUserCommand) Run(i *invocation) (err error) {
+	people, db, by, err := c.people(i.ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, people.Close(), db.Close()) }()
+	all, err := people.Users(i.ctx)
+	if err != nil {
+		return err
+	}
+	n := slices.IndexFunc(all, func(u identity.User) bool { return u.Name == c.Name })
+	if n < 0 {
+		return fmt.Errorf("there is nobody with the name %q", c.Name)
+	}
+	password := strings.ToLower(rand.Text()[:20])
+	if err := people.SetPassword(i.ctx, by, all[n].ID, password); err != nil {
+		return err
+	}
+	if err := people.DropOTP(i.ctx, by, all[n].ID); err != nil {
+		return err
+	}
+	return c.answer(i.out, [2]string{"user", all[n].ID}, [2]string{"name", c.Name}, [2]string{"password", password})
 }
 
 // doctorCommand looks at a set-up and says in plain words what is wrong with it, and how to mend it.

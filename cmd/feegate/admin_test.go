@@ -41,6 +41,11 @@ func TestAServiceIsSetUpByCommands(t *testing.T) {
 		t.Errorf("the new person: %d %s", r.status, r.body)
 	}
 	do(1, append([]string{"user", "create", "Mai", "--role", "finance"}, database...)...)
+	_, again := do(0, append([]string{"user", "reset", "Mai"}, database...)...)
+	if old, fresh := s.send(http.MethodPost, s.api+"/v1/sessions", map[string]string{"name": "Mai", "password": person["password"]}, nil), s.send(http.MethodPost, s.api+"/v1/sessions", map[string]string{"name": "Mai", "password": again["password"]}, nil); old.status != http.StatusUnauthorized || fresh.status != http.StatusCreated {
+		t.Errorf("after a reset: the old password %d, the new one %d", old.status, fresh.status)
+	}
+	do(1, append([]string{"user", "reset", "Niemand"}, database...)...)
 	do(0, append([]string{"key", "revoke", key["key_id"], "--client", key["client"]}, database...)...)
 	if n := s.count(`SELECT count(*) FROM api_keys WHERE id = $1 AND revoked_at IS NOT NULL`, key["key_id"]); n != 1 {
 		t.Error("the key is not revoked")
