@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 
 	"feegate/gateway"
 	"feegate/reconciliation"
@@ -32,15 +33,24 @@ func (v *visit) said(p *gateway.PaymentView, raw bool) ([]moment, error) {
 		return nil, err
 	}
 	var out []moment
+	// before gives the time of what a word changed, which is judged a moment before the word is kept: the word stands before its consequence.
+	before := func(at time.Time, source string) time.Time {
+		for _, h := range p.History {
+			if d := at.Sub(h.RecordedAt); h.Source == source && d >= 0 && d < time.Second {
+				return h.RecordedAt
+			}
+		}
+		return at
+	}
 	for _, h := range heard {
-		m := moment{At: h.At, What: or(heardWords)(h.Kind) + ":", Says: verdictWords[h.Verdict], Raw: strings.ToValidUTF8(h.Raw, "�")}
+		m := moment{At: before(h.At, h.Kind), What: or(heardWords)(h.Kind) + ":", Says: verdictWords[h.Verdict], Raw: strings.ToValidUTF8(h.Raw, "�")}
 		if m.Says.Word == "" {
 			m.Says = word{"warn", "○", h.Verdict}
 		}
 		out = append(out, m)
 	}
 	for _, a := range asked {
-		m := moment{At: a.At, What: "feegate hỏi lại:", Says: outcomeWords[a.Outcome], By: fmt.Sprintf("%d ms", a.TookMS), Detail: a.Detail}
+		m := moment{At: before(a.At, "lookup"), What: "feegate hỏi lại:", Says: outcomeWords[a.Outcome], By: fmt.Sprintf("%d ms", a.TookMS), Detail: a.Detail}
 		if m.Says.Word == "" {
 			m.Says = word{"warn", "○", a.Outcome}
 		}
