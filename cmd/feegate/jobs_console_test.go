@@ -27,17 +27,17 @@ func TestJobsAtTheConsole(t *testing.T) {
 	s := newStreet(t)
 	s.started("momo")
 	op, root := s.officer("op", []identity.Role{identity.Operator}), s.officer("root", []identity.Role{identity.Admin})
-	op.shows(op.get("/console/jobs"), 200, "1 khoản chờ kết quả", "○ Chưa đến lượt", "Chạy ngay")
+	op.shows(op.get("/console/jobs"), 200, "1 khoản chờ kết quả", "○ Chưa đến lượt", "Chạy ngay", "30 giây", "1 giờ")
 	if page := plainly(root.get("/console/jobs")); strings.Contains(page, "Chạy ngay") {
 		t.Error("who reads alone is offered an act")
 	}
-	if r := op.act("/console/jobs/sweep/run", url.Values{"reason": {""}}); r.status != http.StatusUnprocessableEntity {
+	if r := op.act("/console/jobs/run", url.Values{"job": {"sweep"}, "reason": {""}}); r.status != http.StatusUnprocessableEntity {
 		t.Errorf("without a reason: %d", r.status)
 	}
-	if r := op.act("/console/jobs/nirgends/run", url.Values{"reason": {"x"}}); r.status != http.StatusNotFound {
+	if r := op.act("/console/jobs/run", url.Values{"job": {"nirgends"}, "reason": {"x"}}); r.status != http.StatusNotFound {
 		t.Errorf("no such job: %d", r.status)
 	}
-	op.acted(op.act("/console/jobs/audit/run", url.Values{"reason": {"trước khi kiểm tra"}}), "/console/jobs?done=ran")
+	op.acted(op.act("/console/jobs/run", url.Values{"job": {"audit"}, "reason": {"trước khi kiểm tra"}}), "/console/jobs?done=ran")
 	if why := s.why("job.run", "audit"); why != "trước khi kiểm tra" {
 		t.Errorf("the audit says %q", why)
 	}
@@ -49,7 +49,7 @@ func TestJobsAtTheConsole(t *testing.T) {
 		}
 		return 3, nil
 	}}})
-	if r := op.act("/console/jobs/sessions/run", url.Values{"reason": {"thử"}}); r.status != http.StatusSeeOther || r.header.Get("Location") != "/console/jobs" {
+	if r := op.act("/console/jobs/run", url.Values{"job": {"sessions"}, "reason": {"thử"}}); r.status != http.StatusSeeOther || r.header.Get("Location") != "/console/jobs" {
 		t.Errorf("%d to %q", r.status, r.header.Get("Location"))
 	}
 	op.shows(op.get("/console/jobs"), 200, "✕ Lỗi, sẽ chạy lại", "no answer", "1 công việc đang lỗi")

@@ -19,7 +19,7 @@ import (
 var auditing = []identity.Role{identity.Admin}
 
 // auditWords name what was done; what has none is said by deedWord.
-var auditWords = map[string]string{"account.checked": "thử tài khoản thu", "audit.read": "xem nhật ký", "audit.verified": "kiểm tra nhật ký", "bank_line.read": "xem người chuyển của dòng sao kê", "client.created": "tạo phần mềm gọi",
+var auditWords = map[string]string{"account.checked": "thử tài khoản thu", "audit.read": "xem nhật ký", "audit.verified": "kiểm tra nhật ký", "bank_line.read": "xem người chuyển của dòng sao kê", "callback.read": "xem tin của nhà cung cấp nguyên văn", "client.created": "tạo phần mềm gọi",
 	"day.closed": "khóa sổ ngày", "discrepancy.attached": "đính kèm vào sai lệch", "holiday.removed": "bỏ ngày nghỉ", "holiday.set": "đặt ngày nghỉ", "key.created": "tạo khóa", "key.rotated": "thay khóa", "otp.roles-set": "đặt vai trò cần mã xác thực", "session.all-closed": "đăng xuất mọi nơi", "user.enabled": "mở khóa người dùng", "user.otp-enrolled": "bật mã xác thực", "user.otp-ended": "tắt mã xác thực", "key.revoked": "thu hồi khóa", "layout.confirmed": "xác nhận cột sao kê",
 	"match.accepted": "chấp nhận ghép", "payout.ended": "bỏ ghép tiền về", "provider.maintenance": "báo bảo trì nhà cung cấp", "provider.maintenance.ended": "kết thúc bảo trì", "provider.override": "đặt tay nhà cung cấp", "webhook.replayed": "gửi lại webhook", "refund_destination.read": "xem tài khoản nhận hoàn",
 	"refund_list.read": "xem danh sách hoàn", "report.approved": "duyệt báo cáo", "report.closed": "chốt báo cáo", "report.scheduled": "đặt lịch báo cáo", "report.unscheduled": "bỏ lịch báo cáo", "session.closed": "đăng xuất",

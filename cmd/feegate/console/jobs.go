@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -20,7 +21,7 @@ var running = []identity.Role{identity.Operator, identity.Admin}
 
 func (c *Console) mountJobs(mux *http.ServeMux) {
 	c.on(mux, "GET /console/jobs", running, c.jobs)
-	c.on(mux, "POST /console/jobs/{name}/run", operating, c.runJob)
+	c.on(mux, "POST /console/jobs/run", operating, c.runJob)
 	c.on(mux, "POST /console/webhooks/{id}/test", operating, c.testWebhook)
 }
 
@@ -185,7 +186,7 @@ func (c *Console) runJob(v *visit) error {
 	if err != nil {
 		return err
 	}
-	name, known := v.r.PathValue("name"), false
+	name, known := v.r.PostForm.Get("job"), false
 	for _, j := range c.Jobs.Jobs() {
 		known = known || j.Name == name
 	}
@@ -200,4 +201,17 @@ func (c *Console) runJob(v *visit) error {
 		return v.back("/console/jobs")
 	}
 	return v.back("/console/jobs?done=ran")
+}
+
+// spanOf writes how often in words: 10 giây, 1 phút, 1 giờ.
+func spanOf(d time.Duration) string {
+	switch {
+	case d >= time.Hour && d%time.Hour == 0:
+		return fmt.Sprintf("%d\u00a0giờ", d/time.Hour)
+	case d >= time.Minute && d%time.Minute == 0:
+		return fmt.Sprintf("%d\u00a0phút", d/time.Minute)
+	case d >= time.Second:
+		return fmt.Sprintf("%d\u00a0giây", d/time.Second)
+	}
+	return fmt.Sprintf("%d\u00a0ms", d/time.Millisecond)
 }

@@ -21,17 +21,25 @@ type paymentData struct {
 	Work        bool // may ask for a refund
 	AccountName place
 	Timeline    []moment
+	Raw         bool // messages are shown as received
 }
 
 // moment is one thing that happened to a payment or its money.
 type moment struct {
 	At                      time.Time
 	What, State, By, Detail string
+	Says                    word   // where it is no state of a payment
+	Link, Raw               string // where more stands; a message as received
 }
 
 // timeline puts everything that happened into one row of time.
-func (v *visit) timeline(p *gateway.PaymentView) []moment {
+func (v *visit) timeline(p *gateway.PaymentView, raw bool) ([]moment, error) {
 	out := []moment{{At: p.CreatedAt, What: "Bắt đầu lần nộp"}}
+	said, err := v.said(p, raw)
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, said...)
 	for _, h := range p.History {
 		out = append(out, moment{At: h.RecordedAt, State: h.To, By: or(sources)(h.Source), Detail: told(h.Detail)})
 	}
@@ -58,7 +66,7 @@ func (v *visit) timeline(p *gateway.PaymentView) []moment {
 		}
 	}
 	slices.SortStableFunc(out, func(a, b moment) int { return a.At.Compare(b.At) })
-	return out
+	return out, nil
 }
 
 type refundRow struct {
@@ -73,7 +81,15 @@ func (c *Console) payment(v *visit) error {
 	if err != nil {
 		return err
 	}
-	d := paymentData{PaymentView: p, Work: v.may(identity.Finance) && p.Status == gateway.PaymentSucceeded && p.RefundableAmount > 0, Timeline: v.timeline(p)}
+	d := paymentData{PaymentView: p, Work: v.may(identity.Finance) && p.Status == gateway.PaymentSucceeded && p.RefundableAmount > 0}
+	if d.Raw = v.r.URL.Query().Get("raw") == "1"; d.Raw { // what was received may name the payer
+		if err := c.Identity.Audit(v.r.Context(), nil, v.actor(), "callback.read", p.ID, nil); err != nil {
+			return err
+		}
+	}
+	if d.Timeline, err = v.timeline(p, d.Raw); err != nil {
+		return err
+	}
 	all, err := v.places()
 	if err != nil {
 		return err

@@ -250,7 +250,7 @@ func (c *Console) words() template.FuncMap {
 	return template.FuncMap{"money": page.Money, "time": page.Time, "date": page.Day, "asset": c.assets.URL, "state": state, "orderstate": orderState, "daystate": dayOpen,
 		"kind":   reconciliation.GuideTo,
 		"action": or(actions), "adjustment": or(adjustmentWords), "figure": or(frozenWords), "source": or(sources), "reason": or(reasons), "brand": or(brands), "channel": or(channels),
-		"percent": percent, "width": width, "hundredths": hundredths, "q": url.QueryEscape,
+		"percent": percent, "span": spanOf, "width": width, "hundredths": hundredths, "q": url.QueryEscape,
 		"deref": func(s *string) string {
 			if s == nil {
 				return ""

@@ -1,0 +1,95 @@
+package console
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"feegate/gateway"
+	"feegate/reconciliation"
+)
+
+// verdictWords say what was made of a message.
+var verdictWords = map[string]word{"recorded": {"good", "✓", "Xác thực, đã ghi"}, "duplicate": {"good", "✓", "Xác thực, trùng tin trước"}, "amount_mismatch": {"bad", "✕", "Xác thực, sai số tiền"},
+	"unknown_payment": {"warn", "○", "Không biết giao dịch này"}, "forged": {"bad", "✕", "Không xác thực được, bỏ qua"}, "malformed": {"bad", "✕", "Không đọc được, bỏ qua"},
+	"wrong_method": {"bad", "✕", "Sai cách gọi, bỏ qua"}, "failed": {"warn", "!", "feegate lỗi, mời gửi lại"}, "nothing": {"good", "○", "Xác thực, không nói về tiền"}}
+
+var heardWords = map[string]string{"callback": "Nhà cung cấp báo", "return": "Người nộp quay lại mang theo tin"}
+
+var outcomeWords = map[string]word{"succeeded": {"good", "●", "Thành công"}, "failed": {"bad", "✕", "Không thành công"}, "pending": {"warn", "◐", "Chờ kết quả"}, "expired": {"bad", "✕", "Hết hạn"},
+	"uncertain": {"warn", "!", "Không rõ"}, "not_found": {"warn", "○", "Không có giao dịch này"}, "reversed": {"bad", "↩", "Bị thu hồi"}}
+
+var ruleWords = map[string]string{"transaction": "theo mã giao dịch", "reference": "theo mã tham chiếu", "person": "do người ghép"}
+
+// said adds to a payment's moments what was heard and asked about it, and what the reconciliation did; with raw, the messages as received.
+func (v *visit) said(p *gateway.PaymentView, raw bool) ([]moment, error) {
+	heard, asked, err := v.c.Gateway.Said(v.r.Context(), v.caller(), p, raw)
+	if err != nil {
+		return nil, err
+	}
+	events, err := v.c.Reconciler.Story(v.r.Context(), v.caller(), p.ID)
+	if err != nil {
+		return nil, err
+	}
+	var out []moment
+	// before gives the time of what a word changed, which is judged a moment before the word is kept: the word stands before its consequence.
+	before := func(at time.Time, source string) time.Time {
+		for _, h := range p.History {
+			if d := at.Sub(h.RecordedAt); h.Source == source && d >= 0 && d < time.Second {
+				return h.RecordedAt
+			}
+		}
+		return at
+	}
+	for _, h := range heard {
+		m := moment{At: before(h.At, h.Kind), What: or(heardWords)(h.Kind) + ":", Says: verdictWords[h.Verdict], Raw: strings.ToValidUTF8(h.Raw, "�")}
+		if m.Says.Word == "" {
+			m.Says = word{"warn", "○", h.Verdict}
+		}
+		out = append(out, m)
+	}
+	for _, a := range asked {
+		m := moment{At: before(a.At, "lookup"), What: "feegate hỏi lại:", Says: outcomeWords[a.Outcome], By: fmt.Sprintf("%d ms", a.TookMS), Detail: a.Detail}
+		if m.Says.Word == "" {
+			m.Says = word{"warn", "○", a.Outcome}
+		}
+		if a.Object != p.ID {
+			m.What = "feegate hỏi về khoản hoàn:"
+		}
+		if a.Code != "" {
+			m.Detail = strings.TrimSpace("mã " + a.Code + " " + a.Detail)
+		}
+		out = append(out, m)
+	}
+	for i := range events {
+		out = append(out, v.happened(&events[i]))
+	}
+	return out, nil
+}
+
+// happened is a deed of the reconciliation for people to read.
+func (v *visit) happened(e *reconciliation.Event) moment {
+	m := moment{At: e.At, By: v.who(e.By), Detail: e.Note}
+	if e.Discrepancy != "" {
+		m.Link = "/console/discrepancies/" + url.PathEscape(e.Discrepancy)
+	}
+	switch e.What {
+	case "matched":
+		m.What, m.Says = fmt.Sprintf("Dòng %d của tệp đối soát", e.Line), word{"good", "●", "Khớp " + or(ruleWords)(e.Detail)}
+	case "unmatched":
+		m.What, m.Says = fmt.Sprintf("Dòng %d của tệp đối soát", e.Line), word{"warn", "○", "Bỏ ghép"}
+	case "found":
+		m.What, m.Says = "Thấy sai lệch:", word{"bad", "○", kinds[e.Detail].Name}
+	case "healed":
+		m.What, m.Says = kinds[e.Detail].Name+":", word{"good", "●", "Tự hết khi số liệu khớp"}
+	case "resolved":
+		m.What, m.Says = kinds[e.Detail].Name+":", state(e.What)
+	default: // of a resolution
+		m.What, m.Says = or(actions)(e.Detail)+":", state(e.What)
+	}
+	if e.Import != "" {
+		m.Link = "/console/imports/" + url.PathEscape(e.Import)
+	}
+	return m
+}
