@@ -2,6 +2,7 @@ package main
 
 import (
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // routesOfAPage are all that a token opens.
@@ -20,6 +22,8 @@ var routesOfAPage = []struct{ method, path string }{{http.MethodGet, ""}, {http.
 // A token opens its own order's page and nothing else; a changed one opens nothing, and no answer says whether an order is there.
 func TestATokenIsGoodForPayingItsOrderOnly(t *testing.T) {
 	s := newStreet(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // a stream that opened would go on for long
+	defer cancel()
 	mine := s.call(http.MethodPost, "/v1/orders", "k1", anOrder("R-mine")).get(t)
 	other := s.call(http.MethodPost, "/v1/orders", "k2", strings.Replace(anOrder("R-other"), "0007", "0008", 1)).get(t)
 	token := func(o map[string]any) string {
@@ -42,12 +46,12 @@ func TestATokenIsGoodForPayingItsOrderOnly(t *testing.T) {
 		bad = append(bad, idA+"."+macA[:i]+c+macA[i+1:])
 	}
 	gone := s.visitor("/pay/nobody.nothing")
-	_, _, nobody := gone.do(t.Context(), http.MethodGet, "", nil)
+	_, _, nobody := gone.do(ctx, http.MethodGet, "", nil)
 	for _, wrong := range bad {
 		p := s.visitor("/pay/x")
 		p.page = s.api + "/pay/" + strings.NewReplacer("?", "%3F", "=", "%3D").Replace(wrong)
 		for _, r := range routesOfAPage {
-			status, _, body := p.do(t.Context(), r.method, r.path, url.Values{"account": {"acc_momo"}, "key": {"k"}})
+			status, _, body := p.do(ctx, r.method, r.path, url.Values{"account": {"acc_momo"}, "key": {"k"}})
 			if status != http.StatusNotFound || strings.Contains(body, "0007") || strings.Contains(body, idA) {
 				t.Errorf("%s %s%s: %d %.200s", r.method, wrong, r.path, status, body)
 			}
@@ -81,7 +85,7 @@ func TestATokenIsGoodForPayingItsOrderOnly(t *testing.T) {
 	// The account is one that the page offers: another agency's, another's name, nothing at all start nothing.
 	for _, account := range []string{"", "acc_nobody", "acc_momo/card", "acc_momo/nonsense", "../../x"} {
 		p := s.visitor(mine["checkout_url"])
-		if status, head, _ := p.do(t.Context(), http.MethodPost, "", url.Values{"account": {account}, "key": {"k" + account}}); status == http.StatusSeeOther && account != "acc_momo/card" {
+		if status, head, _ := p.do(ctx, http.MethodPost, "", url.Values{"account": {account}, "key": {"k" + account}}); status == http.StatusSeeOther && account != "acc_momo/card" {
 			t.Errorf("%q was paid into: %v", account, head)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"testing"
+	"time"
 )
 
 // A process keeps so many streams and no more; who leaves makes room; an order asked about is told of at first and when it changes.
@@ -30,9 +31,17 @@ func TestStreamsAreCounted(t *testing.T) {
 	if got := <-asked; len(got) != 1 || got[0] != "ord_a" { // one question for both
 		t.Errorf("asked %q", got)
 	}
+	told := func(c <-chan struct{}) {
+		t.Helper()
+		select {
+		case <-c:
+		case <-time.After(time.Minute): // never, or it would wait without end
+			t.Fatal("not told")
+		}
+	}
 	answer <- map[string]string{"ord_a": "open"}
-	<-a
-	<-b
+	told(a)
+	told(b)
 	<-asked
 	answer <- map[string]string{"ord_a": "open"}
 	<-asked
@@ -42,7 +51,7 @@ func TestStreamsAreCounted(t *testing.T) {
 	default:
 	}
 	answer <- map[string]string{"ord_a": "paid"}
-	<-a
+	told(a)
 	leaveB()
 	_, leaveC, ok := s.join("ord_c")
 	if !ok {
