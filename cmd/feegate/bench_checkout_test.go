@@ -43,7 +43,7 @@ func TestBenchCheckout(t *testing.T) {
 					raw, err := io.ReadAll(resp.Body)
 					_ = resp.Body.Close()
 					if resp.StatusCode == http.StatusTooManyRequests { // the door's limit of one address
-						time.Sleep(50 * time.Millisecond)
+						time.Sleep(50 * time.Millisecond) // a benchmark waits for its own turn
 						continue
 					}
 					if err != nil || resp.StatusCode != http.StatusOK {
