@@ -89,6 +89,12 @@ func (b *Book) styles() {
 	b.Moment = b.Style(excelize.Style{Border: line, CustomNumFmt: &moment})
 }
 
+// Share is the style of a percentage with one decimal, whose value is a part of one.
+func (b *Book) Share() int {
+	percent := "0.0%"
+	return b.Style(excelize.Style{CustomNumFmt: &percent, Alignment: &excelize.Alignment{Horizontal: "right"}})
+}
+
 // Cell names a cell by its column and row, from 1.
 func Cell(col, row int) string {
 	name, _ := excelize.CoordinatesToCellName(col, row) // both are positive

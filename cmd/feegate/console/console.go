@@ -330,7 +330,17 @@ func (v *visit) show(status int, name, title string, data any) error {
 		s.User, s.CSRF = v.session.Principal.Name, v.session.CSRF
 		s.Nav = v.nav()
 	}
-	return page.Send(v.w, status, v.c.pages[name], "layout", s, "'self'")
+	body, err := page.Render(v.c.pages[name], "layout", s)
+	if err != nil {
+		return err
+	}
+	if status == http.StatusOK && v.session != nil {
+		if as := v.as(); as != "" {
+			return v.take(as, name, title, body)
+		}
+		body = v.offered(body)
+	}
+	return page.Write(v.w, status, body, "'self'")
 }
 
 func (v *visit) nav() []link {

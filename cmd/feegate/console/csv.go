@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"feegate/gateway"
+	"feegate/reconciliation/document"
 )
 
 // mostExported is how many rows an export may have; more needs a narrower filter.
@@ -24,7 +25,7 @@ func (s sheet) Write(row []string) error {
 	out := make([]string, len(row))
 	for i, v := range row {
 		if out[i] = v; !digits.MatchString(v) {
-			out[i] = cell(v)
+			out[i] = document.Harmless(v)
 		}
 	}
 	return s.Writer.Write(out)

@@ -13,6 +13,7 @@ import (
 	"feegate/gateway"
 	"feegate/gateway/identity"
 	"feegate/gateway/vnd"
+	"feegate/reconciliation/document"
 )
 
 type refundsData struct {
@@ -151,14 +152,6 @@ func (c *Console) refundList(v *visit) error {
 	return v.show(http.StatusOK, "refund-list", "Danh sách hoàn tiền", d)
 }
 
-// cell keeps a person's words from being run as a formula by a spreadsheet.
-func cell(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r\n", rune(s[0])) {
-		return "'" + s
-	}
-	return s
-}
-
 // refundListCSV is the list as the bank needs it, accounts and names in clear.
 func (c *Console) refundListCSV(v *visit) error {
 	l, err := v.list()
@@ -169,7 +162,7 @@ func (c *Console) refundListCSV(v *visit) error {
 	w := newSheet(&b)
 	_ = w.Write([]string{"STT", "Số tài khoản", "Tên người nhận", "Ngân hàng", "Số tiền", "Nội dung chuyển khoản", "Mã hồ sơ", "Mã khoản hoàn", "Trả lại cho giao dịch", "Từ tài khoản"}) // a buffer takes all
 	for _, i := range l.Items {
-		_ = w.Write([]string{strconv.Itoa(i.N), cell(i.AccountNumber), cell(i.AccountName), cell(i.Bank), i.Amount.String(), cell(i.Content), cell(i.DossierCode), i.Refund, cell(i.SourceReference), cell(strings.TrimSpace(i.SourceBank + " " + i.SourceAccount))})
+		_ = w.Write([]string{strconv.Itoa(i.N), document.Harmless(i.AccountNumber), document.Harmless(i.AccountName), document.Harmless(i.Bank), i.Amount.String(), document.Harmless(i.Content), document.Harmless(i.DossierCode), i.Refund, document.Harmless(i.SourceReference), document.Harmless(strings.TrimSpace(i.SourceBank + " " + i.SourceAccount))})
 	}
 	w.Flush()
 	return v.file("hoan-tien_"+l.ID+".csv", b.Bytes())

@@ -112,12 +112,26 @@ func (a *Assets) Mount(mux *http.ServeMux) {
 	})
 }
 
-// Send writes a page with what keeps it safe. formAction says where its forms may lead, redirects included.
-func Send(w http.ResponseWriter, status int, t *template.Template, name string, data any, formAction string) error {
+// Render writes a page into memory: what fails half way is never sent.
+func Render(t *template.Template, name string, data any) ([]byte, error) {
 	var b bytes.Buffer
 	if err := t.ExecuteTemplate(&b, name, data); err != nil {
-		return fmt.Errorf("page %s: %w", name, err)
+		return nil, fmt.Errorf("page %s: %w", name, err)
 	}
+	return b.Bytes(), nil
+}
+
+// Send renders a page and writes it.
+func Send(w http.ResponseWriter, status int, t *template.Template, name string, data any, formAction string) error {
+	body, err := Render(t, name, data)
+	if err != nil {
+		return err
+	}
+	return Write(w, status, body, formAction)
+}
+
+// Write writes a page with what keeps it safe. formAction says where its forms may lead, redirects included.
+func Write(w http.ResponseWriter, status int, body []byte, formAction string) error {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
@@ -126,7 +140,7 @@ func Send(w http.ResponseWriter, status int, t *template.Template, name string, 
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "DENY")
 	w.WriteHeader(status)
-	_, err := w.Write(b.Bytes())
+	_, err := w.Write(body)
 	return err
 }
 
