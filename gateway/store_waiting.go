@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 
+	"feegate/gateway/vnd"
+
 	"github.com/lib/pq"
 )
 
@@ -48,6 +50,28 @@ func (g *Gateway) PaymentsCalled(ctx context.Context, c Caller, number string, l
 		ORDER BY p.created_at DESC, p.id LIMIT $4`, source, agencies, number, limit, c.Person)
 	if err != nil {
 		return nil, fmt.Errorf("looking for a payment: %w", err)
+	}
+	out := make([]PaymentView, 0, len(rows))
+	for i := range rows {
+		out = append(out, viewPayment(&rows[i]))
+	}
+	return out, nil
+}
+
+// PaymentsOf finds payments of a business day by their amount and, where digits are given, by the last digits of the payer's account or card as the
+// provider told them: what is left to ask a citizen who has no number at hand. Those still open that were begun that day are found too.
+func (g *Gateway) PaymentsOf(ctx context.Context, c Caller, day string, amount vnd.Amount, digits string, limit int) ([]PaymentView, error) {
+	source, agencies := c.sees()
+	var rows []paymentRow
+	err := g.db.SelectContext(ctx, &rows, `SELECT `+strings.Replace(prefixed("p.", paymentColumns), "p.order_id", "coalesce(p.order_id, '') AS order_id", 1)+` FROM merchant_accounts a
+		CROSS JOIN LATERAL (SELECT * FROM payments WHERE account_id = a.id AND business_day(paid_at) = $3::date AND status IN ('succeeded', 'reversed') AND received_amount = $4
+			UNION SELECT * FROM payments WHERE account_id = a.id AND next_lookup_at IS NOT NULL AND business_day(created_at) = $3::date AND requested_amount = $4) p
+		LEFT JOIN orders o ON o.id = p.order_id
+		WHERE ($5 = '' OR right(regexp_replace(p.payer_masked, '\D', '', 'g'), length($5)) = $5)
+			AND (o.id IS NOT NULL AND `+visible("o.", 1)+` OR p.order_id IS NULL AND $7 AND (cardinality($2::text[]) = 0 OR a.agency_code = ANY ($2)))
+		ORDER BY p.created_at DESC, p.id LIMIT $6`, source, agencies, day, amount, digits, limit, c.Person)
+	if err != nil {
+		return nil, fmt.Errorf("looking for a payment by amount and day: %w", err)
 	}
 	out := make([]PaymentView, 0, len(rows))
 	for i := range rows {

@@ -59,7 +59,7 @@ func pagesOf(s *street) map[string][]string {
 		"GET /console/refunds/lists/{id}":      {"/console/refunds/lists/" + id(`SELECT min(id) FROM refund_lists`)},
 		"GET /console/reports":                 {"/console/reports"},
 		"GET /console/reports/{from}/{to}/{n}": {"/console/reports/2026-02-01/2026-02-28/1"},
-		"GET /console/search":                  {"/console/search", "/console/search?q=H10.12-260310-1000", "/console/search?q=nirgends"},
+		"GET /console/search":                  {"/console/search?day=2026-03-10&amount=50000", "/console/search", "/console/search?q=H10.12-260310-1000", "/console/search?q=nirgends"},
 		"GET /console/style":                   {"/console/style"},
 		"GET /console/today":                   {"/console/today", "/console/today?days=7"},
 		"GET /console/upload":                  {"/console/upload"},

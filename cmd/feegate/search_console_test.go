@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,5 +58,53 @@ func TestAnyNumberIsFound(t *testing.T) {
 	}
 	if r := mai.get("/console/search?q=" + refund); !strings.HasPrefix(r.header.Get("Location"), "/console/payments/pay_") {
 		t.Errorf("a refund leads to %q", r.header.Get("Location"))
+	}
+}
+
+// A citizen who has no number at hand has the day, the amount, and perhaps the last digits of their account.
+func TestAPaymentIsFoundByDayAndAmount(t *testing.T) {
+	s := newStreet(t)
+	s.paidOut()
+	mai, far := s.officer("mai", []identity.Role{identity.Finance}), s.officer("far", []identity.Role{identity.Finance}, "H10.99")
+	s.take("acc_vnpay_7", 0, 2)
+	first, second := s.one(`SELECT min(id) FROM payments`), s.one(`SELECT max(id) FROM payments`)
+	if _, err := s.db.ExecContext(t.Context(), `UPDATE payments SET payer_masked = CASE id WHEN $1 THEN '••••6789' ELSE '97041•••1234' END`, first); err != nil {
+		t.Fatal(err)
+	}
+	waiting := s.ordered("waits", "H10.12-260310-0905", 50000)
+	pending := text(s.ok(s.call(http.MethodPost, "/v1/orders/"+waiting+"/payments", "w", map[string]string{"account_id": "acc_momo"}), 201)["id"])
+	for query, want := range map[string][]string{
+		"day=2026-03-10&amount=50000":                 {first, second, pending},
+		"day=2026-03-10&amount=50.000+₫":              {first, second, pending},
+		"day=2026-03-10&amount=50000&digits=6789":     {first},
+		"day=2026-03-10&amount=50000&digits=234":      {second},
+		"day=2026-03-10&amount=50000&digits=9999":     nil,
+		"day=2026-03-09&amount=50000":                 nil,
+		"day=2026-03-10&amount=50001":                 nil,
+		"day=2026-03-10&amount=50000&digits=041+1234": nil,
+	} {
+		r := mai.get("/console/search?" + strings.ReplaceAll(query, "₫", url.QueryEscape("₫")))
+		if strings.Contains(query, "+1234") {
+			if r.status != http.StatusUnprocessableEntity {
+				t.Errorf("%s: %d", query, r.status)
+			}
+			continue
+		}
+		for _, id := range []string{first, second, pending} {
+			if found := strings.Contains(string(r.body), "/console/payments/"+id+`"`); found != slices.Contains(want, id) {
+				t.Errorf("%s: %s found: %v\n%s", query, id, found, plainly(r))
+			}
+		}
+		if says := strings.Contains(string(r.body), "Tìm thấy theo ngày, số tiền"); says != (len(want) > 0) || says == strings.Contains(string(r.body), "Không có khoản nào") {
+			t.Errorf("%s: %s", query, plainly(r))
+		}
+		if r := far.get("/console/search?" + strings.ReplaceAll(query, "₫", url.QueryEscape("₫"))); strings.Contains(string(r.body), "/console/payments/pay_") {
+			t.Errorf("another agency finds by %s", query)
+		}
+	}
+	for _, wrong := range []string{"day=mai&amount=1", "day=2026-03-10&amount=-5", "day=2026-03-10&amount=", "amount=5"} {
+		if r := mai.get("/console/search?" + wrong); r.status != http.StatusUnprocessableEntity {
+			t.Errorf("%s: %d", wrong, r.status)
+		}
 	}
 }

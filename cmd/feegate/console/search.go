@@ -3,9 +3,12 @@ package console
 import (
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
+	"time"
 
 	"feegate/gateway"
+	"feegate/gateway/vnd"
 	"feegate/reconciliation"
 )
 
@@ -13,6 +16,10 @@ type searchData struct {
 	Q        string
 	Orders   []*gateway.OrderView
 	Why      string // why the orders are found
+	Day      string // of a payment whose number nobody has
+	Amount   string
+	Digits   string
+	Seen     bool // it was looked for by day and amount
 	Payments []gateway.PaymentView
 	Refunds  []gateway.RefundView
 	Found    []foundRow
@@ -65,6 +72,11 @@ func (c *Console) search(v *visit) error {
 	if len(d.Q) > maxQuery || strings.ContainsRune(d.Q, 0) {
 		d.Q = ""
 	}
+	if q := v.r.URL.Query(); d.Q == "" && (q.Get("day") != "" || q.Get("amount") != "") {
+		if err := v.findByAmount(&d); err != nil {
+			return err
+		}
+	}
 	if d.Q != "" {
 		to, err := v.find(&d)
 		if err != nil && gateway.ProblemName(err) != gateway.ProblemNotFound {
@@ -78,6 +90,29 @@ func (c *Console) search(v *visit) error {
 		}
 	}
 	return v.show(http.StatusOK, "search", "Tìm", d)
+}
+
+var lastDigits = regexp.MustCompile(`^\d{3,6}$`)
+
+// findByAmount looks for a payment by the day, the amount, and the last digits of the payer's account where they are known.
+func (v *visit) findByAmount(d *searchData) error {
+	q, p := v.r.URL.Query(), &gateway.Problem{Name: gateway.ProblemInvalid}
+	d.Day, d.Amount, d.Digits, d.Seen = q.Get("day"), strings.TrimSpace(q.Get("amount")), strings.TrimSpace(q.Get("digits")), true
+	if _, err := time.Parse(time.DateOnly, d.Day); err != nil {
+		p.Fields = append(p.Fields, gateway.FieldError{Field: "date", Detail: "phải là một ngày"})
+	}
+	amount, err := vnd.Parse(strings.NewReplacer(".", "", ",", "", " ", "", "\u00a0", "", "₫", "", "đ", "").Replace(d.Amount))
+	if err != nil {
+		p.Fields = append(p.Fields, gateway.FieldError{Field: "amount", Detail: "phải là số tiền, chỉ gồm chữ số"})
+	}
+	if d.Digits != "" && !lastDigits.MatchString(d.Digits) {
+		p.Fields = append(p.Fields, gateway.FieldError{Field: "digits", Detail: "là 3 đến 6 số cuối, hoặc để trống"})
+	}
+	if len(p.Fields) > 0 {
+		return p
+	}
+	d.Payments, err = v.c.Gateway.PaymentsOf(v.r.Context(), v.caller(), d.Day, amount, d.Digits, pageSize)
+	return err
 }
 
 // find looks a number up; where it names one page, that is where to go.
