@@ -95,6 +95,9 @@ func TestTheWorkListAtTheConsole(t *testing.T) {
 		t.Errorf("%d %v", got.status, got.header)
 	}
 	thu.says(thu.get(at+"/attachments/9"), http.StatusNotFound, "Không tìm thấy")
+	if n := d.count(`SELECT count(*) FROM audit WHERE action = 'attachment.read'`); n != 1 {
+		t.Errorf("%d looks at a paper are in the audit", n)
+	}
 	thu.says(thu.get(at), http.StatusOK, "Giao việc</strong> cho hoa, hạn 11/03/2026", "gọi &lt;b&gt;rồi&lt;/b&gt;", "Trả ngày mai", "biên bản.pdf", "Đã trả lời", "/console/help/discrepancies#missing_at_provider", "Tra soát")
 
 	// Many: ticked, proposed, and decided on by another.

@@ -229,6 +229,9 @@ func TestTheNationalPortalsReceiptIsKept(t *testing.T) {
 		}
 	}
 	r := s.call(http.MethodGet, path, "", nil)
+	if n := s.count(`SELECT count(*) FROM audit WHERE action = 'document.read' AND object = $1`, payment); n != 1 {
+		t.Errorf("%d looks at the receipt are in the audit", n)
+	}
 	sum := sha256.Sum256(r.body)
 	if r.status != 200 || r.header.Get("Content-Type") != "application/pdf" || r.header.Get("Digest") != "sha-256="+hex.EncodeToString(sum[:]) || !strings.HasPrefix(string(r.body), "%PDF") {
 		t.Errorf("%d %v %.60s", r.status, r.header, r.body)

@@ -94,6 +94,9 @@ func (s *server) getAttachment(c *gin.Context) {
 		return
 	}
 	a, body, err := s.Reconciler.Attachment(c.Request.Context(), caller(c), name, n)
+	if err == nil { // a paper may name people
+		err = s.Identity.Audit(c.Request.Context(), nil, actor(c), "attachment.read", name, map[string]any{"n": n})
+	}
 	if err != nil {
 		s.refuse(c, err)
 		return

@@ -14,6 +14,9 @@ func (s *server) getDocument(c *gin.Context) {
 		return
 	}
 	d, err := s.Gateway.Document(c.Request.Context(), caller(c), name)
+	if err == nil { // a provider's document may name the payer
+		err = s.Identity.Audit(c.Request.Context(), nil, actor(c), "document.read", name, nil)
+	}
 	if err != nil {
 		s.refuse(c, err)
 		return

@@ -97,6 +97,10 @@ func (c *Console) attachment(v *visit) error {
 	if err != nil {
 		return err
 	}
+	// A paper may name people.
+	if err := c.Identity.Audit(v.r.Context(), nil, v.actor(), "attachment.read", v.r.PathValue("id"), map[string]any{"n": n}); err != nil {
+		return err
+	}
 	h := v.w.Header()
 	h.Set("Content-Type", a.Type)
 	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": a.Name}))
