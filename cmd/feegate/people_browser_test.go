@@ -72,3 +72,25 @@ func TestSigningInByTheProvinceInABrowser(t *testing.T) {
 	}
 	b.press(".me button", "Đăng nhập bằng tài khoản của tỉnh")
 }
+
+// The stroke leads to the search from any page, and into its field; where somebody writes it is a stroke.
+func TestTheStrokeLeadsToTheSearch(t *testing.T) {
+	s := newStreet(t)
+	s.person("mai", []identity.Role{identity.Finance})
+	b := openBrowser(t, pictures(t), desk, host(t, s.api))
+	b.open(s.api + "/console/sign-in")
+	b.fill("#name", "mai")
+	b.fill("#password", password)
+	b.press("button.main", "Việc sáng nay")
+	b.run("stroke", chromedp.KeyEvent("/"))
+	b.until("Người dân hay ngân hàng đọc số nào cũng được")
+	b.run("write", chromedp.KeyEvent("FT/1"))
+	if got := value(b, "field", chromedp.Evaluate[string](`document.querySelector("#q").value`)); got != "FT/1" {
+		t.Errorf("the field holds %q", got)
+	}
+	value(b, "leave the field", chromedp.Evaluate[bool](`(document.activeElement.blur(), true)`))
+	b.run("stroke", chromedp.KeyEvent("/"))
+	if got := value(b, "focus", chromedp.Evaluate[string](`document.activeElement.id`)); got != "q" {
+		t.Errorf("the focus is on %q", got)
+	}
+}

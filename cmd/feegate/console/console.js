@@ -67,4 +67,15 @@
       }
     });
   }
+
+  // The stroke leads to the search from wherever nobody is writing.
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
+    const field = document.querySelector("#q[type=search]");
+    const link = document.querySelector('nav a[href="/console/search"]');
+    if (!field && !link) return;
+    event.preventDefault();
+    if (field) field.focus();
+    else location.assign(link.href);
+  });
 })();
