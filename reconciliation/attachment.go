@@ -87,7 +87,16 @@ func officeType(body []byte) string {
 	return kind
 }
 
-// safeName is a file's name without folders and without what no name needs.
+// fileName is safeName of a file that may come without a name.
+func fileName(name string) string {
+	if name == "" {
+		return ""
+	}
+	return safeName(name)
+}
+
+// safeName is a file's name without folders and without what no name needs. Every file that comes in has its name from here, whatever door
+// it came by.
 func safeName(name string) string {
 	name = name[strings.LastIndexAny(name, `/\`)+1:]
 	name = strings.TrimSpace(strings.Map(func(r rune) rune {

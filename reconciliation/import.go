@@ -154,7 +154,7 @@ func (r *Reconciler) take(ctx context.Context, f File) (*Import, error) {
 	}
 	in := &reading{f: f, terminal: entry.Account.Terminal, account: &entry.Account, id: newID("imp_"), sum: sha256.New()}
 	in.seen.references, in.seen.transactions = newTextSet(), newTextSet()
-	in.imp = &Import{ID: in.id, AccountID: f.AccountID, Date: f.Date, Status: "visible", FileName: f.Name, ImportedBy: f.By, Findings: []Finding{}}
+	in.imp = &Import{ID: in.id, AccountID: f.AccountID, Date: f.Date, Status: "visible", FileName: fileName(f.Name), ImportedBy: f.By, Findings: []Finding{}}
 	if f.Replaces != "" {
 		in.imp.Replaces = &f.Replaces
 	}

@@ -90,7 +90,7 @@ func (r *Reconciler) Statement(ctx context.Context, c gateway.Caller, f Statemen
 	case err != nil:
 		return nil, &BrokenError{err}
 	}
-	imp := &StatementImport{SHA256: hex.EncodeToString(sum.Sum(nil)), FileName: f.Name, ImportedBy: c.Actor, RecordedAt: r.now(), Findings: []Finding{}, Statements: []StatementPart{}}
+	imp := &StatementImport{SHA256: hex.EncodeToString(sum.Sum(nil)), FileName: fileName(f.Name), ImportedBy: c.Actor, RecordedAt: r.now(), Findings: []Finding{}, Statements: []StatementPart{}}
 	var lines []bookedLine
 	for i := range all {
 		s := &all[i]

@@ -55,7 +55,7 @@ func oneFile(c *gin.Context, most int64) (name string, body []byte, err error) {
 	case part.FormName() != "file":
 		return "", nil, invalid(part.FormName(), "is not a field of this call")
 	}
-	name = fileName(part.FileName())
+	name = part.FileName()
 	if body, err = io.ReadAll(io.LimitReader(part, most+1)); err != nil {
 		return "", nil, attachmentError(err, most)
 	}

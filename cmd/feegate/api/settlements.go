@@ -110,7 +110,7 @@ func (s *server) importStatement(c *gin.Context) {
 		}
 		switch name {
 		case "file":
-			f.Name, f.Body = fileName(part.FileName()), bytes.NewReader(raw)
+			f.Name, f.Body = part.FileName(), bytes.NewReader(raw)
 		case "bank_account":
 			f.BankAccount = string(raw)
 		case "format":
@@ -176,7 +176,7 @@ func (u *uploadForm) readFields() error {
 			}
 			continue
 		}
-		u.file.Name = fileName(part.FileName())
+		u.file.Name = part.FileName()
 		if u.has("account_id") && u.has("date") {
 			u.file.Body = &tail{u: u, part: part}
 			return nil
@@ -259,18 +259,6 @@ func (t *tail) Read(p []byte) (int, error) {
 	}
 	t.err = err
 	return n, err
-}
-
-// fileName keeps a name that can be shown and stored.
-func fileName(s string) string {
-	const most = 200
-	if !utf8.ValidString(s) {
-		return ""
-	}
-	if r := []rune(s); len(r) > most {
-		return string(r[:most])
-	}
-	return s
 }
 
 // readError says why a body could not be read.

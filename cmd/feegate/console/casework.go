@@ -77,7 +77,7 @@ func (c *Console) attach(v *visit) error {
 	case err != nil:
 		return refuse("chưa nhận hết; hãy gửi lại")
 	}
-	a, err := c.Reconciler.Attach(v.r.Context(), v.caller(), id, fileName(file.FileName()), body)
+	a, err := c.Reconciler.Attach(v.r.Context(), v.caller(), id, file.FileName(), body)
 	if err != nil {
 		return err
 	}

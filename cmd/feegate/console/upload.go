@@ -20,7 +20,6 @@ const uploadPattern = "POST /console/upload"
 // Limits of an upload.
 const (
 	maxField     = 1 << 10
-	maxName      = 200
 	uploadWithin = 15 * time.Minute
 	maxShown     = 100 // findings and errors on a page
 )
@@ -106,7 +105,7 @@ func (c *Console) upload(v *visit) error {
 		}
 		return err
 	}
-	f := reconciliation.File{AccountID: d.AccountID, Date: d.Date, Name: fileName(file.FileName()), By: v.session.Principal.ID, Replaces: d.Replaces,
+	f := reconciliation.File{AccountID: d.AccountID, Date: d.Date, Name: file.FileName(), By: v.session.Principal.ID, Replaces: d.Replaces,
 		DryRun: v.r.URL.Query().Has("preview"), Body: file}
 	if d.ExpectedLines != "" {
 		n, err := vnd.Parse(d.ExpectedLines)
@@ -185,15 +184,4 @@ func readForm(parts *multipart.Reader) (map[string]string, *multipart.Part, erro
 		fields[part.FormName()] = string(raw)
 	}
 	return nil, nil, &gateway.Problem{Name: gateway.ProblemInvalid, Detail: "biểu mẫu không đọc được"}
-}
-
-// fileName keeps a name that can be shown and stored.
-func fileName(s string) string {
-	if !utf8.ValidString(s) {
-		return ""
-	}
-	if r := []rune(s); len(r) > maxName {
-		return string(r[:maxName])
-	}
-	return s
 }

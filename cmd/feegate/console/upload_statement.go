@@ -78,7 +78,7 @@ func (v *visit) statement(d uploadData, bankAccount string, file *multipart.Part
 		d.Errors = []providers.LineError{{Field: "Tệp", Detail: "chưa chọn tệp"}}
 		return v.showUpload(http.StatusUnprocessableEntity, d)
 	}
-	f := reconciliation.StatementFile{BankAccount: strings.TrimSpace(bankAccount), Name: fileName(file.FileName()), DryRun: v.r.URL.Query().Has("preview"), Body: file}
+	f := reconciliation.StatementFile{BankAccount: strings.TrimSpace(bankAccount), Name: file.FileName(), DryRun: v.r.URL.Query().Has("preview"), Body: file}
 	imp, err := v.c.Reconciler.Statement(v.r.Context(), v.caller(), f)
 	if err != nil {
 		return v.refuseUpload(d, err)
