@@ -139,3 +139,35 @@ func TestAnOperatorLooksAfterWebhooks(t *testing.T) {
 		t.Errorf("limited to an agency: %d", r.status)
 	}
 }
+
+// Whose money an account takes is decided on its page, by another person than proposed it.
+func TestABeneficiaryIsDecidedOnItsPage(t *testing.T) {
+	s := newStreet(t)
+	admin := s.person("quản trị", []identity.Role{identity.Admin})
+	lan, op := s.officer("lan", []identity.Role{identity.Approver}), s.officer("vận", []identity.Role{identity.Operator})
+	const at = "/console/providers/acc_momo"
+	lan.says(lan.get(at), 200, "Chốt ngày lúc", "lệ phí", "Phí dịch vụ")
+	for _, number := range []string{"1900000001", "1900000002"} {
+		s.ok(s.as(admin, http.MethodPost, "/v1/accounts/acc_momo/beneficiaries", "", map[string]any{"bank": "970436", "number": number, "name": "UBND XA", "reason": "<b>đổi ngân hàng</b>"}), http.StatusCreated)
+		id := s.one(`SELECT id FROM account_beneficiaries WHERE number = '` + number + `'`)
+		lan.says(lan.get(at), 200, "Duyệt tài khoản "+number, "&lt;b&gt;đổi ngân hàng&lt;/b&gt;", "quản trị")
+		if r := op.get(at); strings.Contains(string(r.body), "Duyệt tài khoản") || !strings.Contains(string(r.body), "chờ một người duyệt khác") {
+			t.Error("an operator is offered to decide")
+		}
+		if number == "1900000001" {
+			lan.acted(lan.act(at+"/beneficiaries/"+id+"/approve", url.Values{}), at+"?done=approved")
+			lan.says(lan.get(at), 200, "đang có hiệu lực")
+		} else {
+			lan.acted(lan.act(at+"/beneficiaries/"+id+"/reject", url.Values{}), at+"?done=rejected")
+		}
+		if r := lan.act(at+"/beneficiaries/"+id+"/approve", url.Values{}); r.status != http.StatusConflict {
+			t.Errorf("decided twice: %d", r.status)
+		}
+	}
+	if got := s.one(`SELECT string_agg(status, ' ' ORDER BY number) FROM account_beneficiaries WHERE number LIKE '19%'`); got != "approved rejected" {
+		t.Errorf("%s", got)
+	}
+	if r := lan.act(at+"/beneficiaries/bnf_none/approve", url.Values{}); r.status != http.StatusNotFound {
+		t.Errorf("%d", r.status)
+	}
+}

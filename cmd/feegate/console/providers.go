@@ -19,7 +19,7 @@ import (
 )
 
 var (
-	watching  = []identity.Role{identity.Operator, identity.Finance, identity.Admin}
+	watching  = []identity.Role{identity.Operator, identity.Finance, identity.Admin, identity.Approver}
 	operating = []identity.Role{identity.Operator}
 )
 
@@ -30,6 +30,7 @@ func (c *Console) mountProviders(mux *http.ServeMux) {
 	c.on(mux, "POST /console/providers/{id}/override", operating, c.override)
 	c.on(mux, "POST /console/providers/{id}/maintenance", operating, c.announce)
 	c.on(mux, "POST /console/providers/{id}/maintenance/{window}/end", operating, c.endMaintenance)
+	c.on(mux, "POST /console/providers/{id}/beneficiaries/{beneficiary}/{decision}", deciding, c.decideBeneficiary)
 }
 
 // operationWords name what a provider is asked for.
@@ -203,6 +204,7 @@ type providerData struct {
 	Changes    []stateChange
 	Operations []string
 	Operates   bool
+	Terms      termsView
 }
 
 type overrideRow struct {
@@ -244,7 +246,7 @@ func (c *Console) provider(v *visit) error {
 	if err != nil {
 		return err
 	}
-	d := providerData{providerRow: v.providerRow(e, changes, agencies), Operates: v.may(operating...)}
+	d := providerData{providerRow: v.providerRow(e, changes, agencies), Operates: v.may(operating...), Terms: v.terms(e)}
 	for _, ci := range d.Circuits {
 		d.Operations = append(d.Operations, ci.Operation)
 	}
