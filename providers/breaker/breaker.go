@@ -78,6 +78,8 @@ type State struct {
 	InFlight  int
 	Limit     int
 	Counts    Counts
+	Median    time.Duration // of the last 200 calls that were answered; 0 where there was none
+	P95       time.Duration
 	NextProbe time.Time // while open by itself: when a call may pass again
 	Passing   bool      // a call is let through now
 }

@@ -355,3 +355,36 @@ func TestManyCallersAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// How long answers take is told of the last calls that were answered; those that never came do not count as quick or slow.
+func TestHowLongAnswersTake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		f := &fake{next: func(r *http.Request) (*http.Response, error) {
+			n++
+			time.Sleep(time.Duration(n) * time.Millisecond) // the bubble's clock: nothing waits
+			return answer(http.StatusOK, `{}`)(r)
+		}}
+		g := New(Settings{Transport: f})
+		c := g.Client("acc", providers.OpLookup, time.Second)
+		if s := state(g, providers.OpLookup); s.Median != 0 || s.P95 != 0 {
+			t.Errorf("before any call: %+v", s)
+		}
+		for range 100 {
+			if err := post(c); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if s := state(g, providers.OpLookup); s.Median != 50*time.Millisecond || s.P95 != 95*time.Millisecond {
+			t.Errorf("of 1 to 100 ms: %s, %s", s.Median, s.P95)
+		}
+		for range 200 { // the first are forgotten
+			if err := post(c); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if s := state(g, providers.OpLookup); s.Median != 200*time.Millisecond || s.P95 != 290*time.Millisecond {
+			t.Errorf("of 101 to 300 ms: %s, %s", s.Median, s.P95)
+		}
+	})
+}

@@ -3,6 +3,7 @@ package breaker
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,7 +45,8 @@ type circuit struct {
 	since    time.Time
 	openedAt time.Time
 	counts   Counts
-	changes  []change // not yet told to Notify
+	took     []time.Duration // of the last calls that were answered, in no order
+	changes  []change        // not yet told to Notify
 
 	telling sync.Mutex
 }
@@ -117,7 +119,10 @@ func (c *circuit) enter(repeated bool) (leave func(), done func(outcome), err er
 		return nil, nil, err
 	}
 	var once sync.Once
-	return leave, func(o outcome) { once.Do(func() { c.count(o); report(o.asError()); c.lookedUp(o); c.tell() }) }, nil
+	began := time.Now()
+	return leave, func(o outcome) {
+		once.Do(func() { c.count(o, time.Since(began)); report(o.asError()); c.lookedUp(o); c.tell() })
+	}, nil
 }
 
 // allow asks override, probe rule and breaker, in this order.
@@ -213,11 +218,19 @@ func (o outcome) asError() error {
 	return errFailed
 }
 
-func (c *circuit) count(o outcome) {
+// timed is of how many calls the times are kept.
+const timed = 200
+
+func (c *circuit) count(o outcome, took time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch o {
 	case answered:
+		if len(c.took) < timed {
+			c.took = append(c.took, took)
+		} else {
+			c.took[c.counts.Answered%timed] = took
+		}
 		c.counts.Answered++
 	case unconnected:
 		c.counts.Unconnected++
@@ -295,6 +308,10 @@ func (c *circuit) snapshot(now time.Time) State {
 	s := State{
 		Account: c.account.id, Operation: c.op, State: effective(c.mode, natural), Mode: c.mode, Reason: c.reason,
 		Since: c.since, Failures: failures, InFlight: len(c.slots), Limit: cap(c.slots), Counts: c.counts, Passing: !shut,
+	}
+	if n := len(c.took); n > 0 {
+		sorted := slices.Sorted(slices.Values(c.took))
+		s.Median, s.P95 = sorted[(n-1)/2], sorted[(n-1)*95/100]
 	}
 	if natural != Closed && c.mode == Auto {
 		s.NextProbe = probe

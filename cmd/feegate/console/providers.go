@@ -50,6 +50,7 @@ type circuitRow struct {
 	Failures, Busy, Limit   int
 	Next                    time.Time
 	Good, Bad               int64
+	Median, P95             int64 // milliseconds, of the last calls that were answered
 	Strip                   []stretch
 	Says                    string // the strip in a sentence
 }
@@ -120,7 +121,7 @@ func (c *Console) circuits(e *account.Entry, changes []gateway.ProviderChange) (
 		row := circuitRow{Operation: op, Mode: account.ModeAutomatic, State: stateWords["closed"]}
 		if called {
 			row.State, row.Reason, row.Since, row.Failures, row.Busy, row.Limit, row.Next = stateWords[st.State], st.Reason, st.Since, st.Failures, st.InFlight, st.Limit, st.NextProbe
-			row.Good = st.Counts.Answered
+			row.Good, row.Median, row.P95 = st.Counts.Answered, st.Median.Milliseconds(), st.P95.Milliseconds()
 			row.Bad = st.Counts.Timeouts + st.Counts.Resets + st.Counts.ServerErrors + st.Counts.Unreadable + st.Counts.Unconnected + st.Counts.GivenUp
 			switch st.Mode {
 			case breaker.ForcedOpen:
