@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"feegate/gateway"
-	"feegate/gateway/vnd"
 	"feegate/reconciliation"
 )
 
@@ -101,9 +100,9 @@ func (v *visit) findByAmount(d *searchData) error {
 	if _, err := time.Parse(time.DateOnly, d.Day); err != nil {
 		p.Fields = append(p.Fields, gateway.FieldError{Field: "date", Detail: "phải là một ngày"})
 	}
-	amount, err := vnd.Parse(strings.NewReplacer(".", "", ",", "", " ", "", "\u00a0", "", "₫", "", "đ", "").Replace(d.Amount))
+	amount, err := typed(d.Amount)
 	if err != nil {
-		p.Fields = append(p.Fields, gateway.FieldError{Field: "amount", Detail: "phải là số tiền, chỉ gồm chữ số"})
+		p.Fields = append(p.Fields, gateway.FieldError{Field: "amount", Detail: "là số nguyên đồng, ví dụ 120.000"})
 	}
 	if d.Digits != "" && !lastDigits.MatchString(d.Digits) {
 		p.Fields = append(p.Fields, gateway.FieldError{Field: "digits", Detail: "là 3 đến 6 số cuối, hoặc để trống"})
@@ -111,7 +110,7 @@ func (v *visit) findByAmount(d *searchData) error {
 	if len(p.Fields) > 0 {
 		return p
 	}
-	d.Payments, err = v.c.Gateway.PaymentsOf(v.r.Context(), v.caller(), d.Day, amount, d.Digits, pageSize)
+	d.Payments, err = v.c.Gateway.PaymentsOf(v.r.Context(), v.caller(), d.Day, *amount, d.Digits, pageSize)
 	return err
 }
 
