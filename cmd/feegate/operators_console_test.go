@@ -134,6 +134,25 @@ func TestAnOperatorLooksAfterWebhooks(t *testing.T) {
 	if r := op.get("/console/webhooks/whe_none"); r.status != http.StatusNotFound {
 		t.Errorf("%d", r.status)
 	}
+	for name, client := range map[string]string{"cổng một": "cli_1", "cổng hai": "cli_2"} {
+		if _, err := s.app.people.CreateUser(t.Context(), identity.System(), identity.NewUser{Name: name, Password: password, Roles: []identity.Role{identity.PortalAdmin}, ClientID: client}); err != nil {
+			t.Fatal(err)
+		}
+		portal, own := s.browser().in(name), client == "cli_1"
+		if r := portal.get("/console/webhooks"); r.status != http.StatusOK || strings.Contains(string(r.body), at) != own {
+			t.Errorf("%s: %d %s", name, r.status, plainly(r))
+		}
+		want := map[bool]int{true: http.StatusOK, false: http.StatusNotFound}[own]
+		if r := portal.get(at); r.status != want {
+			t.Errorf("%s opens the portal's endpoint: %d", name, r.status)
+		}
+		for _, deed := range []string{"/replay", "/test"} {
+			want := map[bool]int{true: http.StatusSeeOther, false: http.StatusNotFound}[own]
+			if r := portal.act(at+deed, url.Values{"number": {"1"}, "reason": {"thử"}}); r.status != want {
+				t.Errorf("%s, %s: %d", name, deed, r.status)
+			}
+		}
+	}
 	limited := s.officer("xã", []identity.Role{identity.Operator}, "H10.12")
 	if r := limited.get("/console/webhooks"); r.status != http.StatusForbidden {
 		t.Errorf("limited to an agency: %d", r.status)

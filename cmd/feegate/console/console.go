@@ -350,7 +350,7 @@ func (v *visit) nav() []link {
 		roles      []identity.Role
 	}{{"/console/today", "Hôm nay", reading}, {"/console/discrepancies", "Sai lệch", reading}, {"/console/bank", "Ngân hàng", reading}, {"/console/closings", "Khóa sổ", closers},
 		{"/console/upload", "Tải tệp", working},
-		{"/console/refunds", "Hoàn tiền", reading}, {"/console/ledger", "Sổ tiền", reading}, {"/console/search", "Tìm", reading}, {"/console/rate", "Tỷ lệ trực tuyến", reporting}, {"/console/outlook", "Nhìn tới", reporting}, {"/console/reports", "Báo cáo", reporters}, {"/console/catalogue", "Danh mục", browsing}, {"/console/providers", "Nhà cung cấp", watching}, {"/console/webhooks", "Webhook", hooking}, {"/console/jobs", "Công việc", running}, {"/console/users", "Người dùng", managing}, {"/console/keys", "Khóa", keeping}, {"/console/audit", "Nhật ký", auditing}} {
+		{"/console/refunds", "Hoàn tiền", reading}, {"/console/ledger", "Sổ tiền", reading}, {"/console/search", "Tìm", reading}, {"/console/rate", "Tỷ lệ trực tuyến", reporting}, {"/console/outlook", "Nhìn tới", reporting}, {"/console/reports", "Báo cáo", reporters}, {"/console/catalogue", "Danh mục", browsing}, {"/console/providers", "Nhà cung cấp", watching}, {"/console/keys", "Khóa", keeping}, {"/console/webhooks", "Webhook", hooking}, {"/console/jobs", "Công việc", running}, {"/console/users", "Người dùng", managing}, {"/console/audit", "Nhật ký", auditing}} {
 		auditor := n.path != "/console/upload" && v.may(identity.Auditor)
 		if auditor || v.may(n.roles...) {
 			out = append(out, link{n.path, n.name, strings.HasPrefix(v.r.URL.Path, n.path)})

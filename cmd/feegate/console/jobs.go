@@ -22,7 +22,7 @@ var running = []identity.Role{identity.Operator, identity.Admin}
 func (c *Console) mountJobs(mux *http.ServeMux) {
 	c.on(mux, "GET /console/jobs", running, c.jobs)
 	c.on(mux, "POST /console/jobs/run", operating, c.runJob)
-	c.on(mux, "POST /console/webhooks/{id}/test", operating, c.testWebhook)
+	c.on(mux, "POST /console/webhooks/{id}/test", sending, c.testWebhook)
 }
 
 // jobWords say what the work in the background does.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -12,13 +13,17 @@ import (
 	"feegate/gateway/identity"
 )
 
-// hooking are those who look after what other programs are told; who is limited to agencies does not: programs are the whole province's.
-var hooking = []identity.Role{identity.Operator, identity.Admin}
+// hooking are those who look after what other programs are told, and a portal's own admin for that portal; who is limited to agencies does
+// not: programs are the whole province's. Of these, sending those have it sent again.
+var (
+	hooking = []identity.Role{identity.Operator, identity.Admin, identity.PortalAdmin}
+	sending = []identity.Role{identity.Operator, identity.PortalAdmin}
+)
 
 func (c *Console) mountWebhooks(mux *http.ServeMux) {
 	c.on(mux, "GET /console/webhooks", hooking, c.webhooks)
 	c.on(mux, "GET /console/webhooks/{id}", hooking, c.webhook)
-	c.on(mux, "POST /console/webhooks/{id}/replay", operating, c.replay)
+	c.on(mux, "POST /console/webhooks/{id}/replay", sending, c.replay)
 }
 
 // endpointWords name how an endpoint is.
@@ -40,10 +45,7 @@ type hookRow struct {
 }
 
 func (c *Console) webhooks(v *visit) error {
-	if err := v.everywhere(); err != nil {
-		return err
-	}
-	all, err := c.Endpoints.Standings(v.r.Context())
+	all, err := v.standings()
 	if err != nil {
 		return err
 	}
@@ -66,12 +68,22 @@ type hookData struct {
 	Replays    bool
 }
 
-// standing is the endpoint of the address.
-func (v *visit) standing() (*feed.Standing, error) {
-	if err := v.everywhere(); err != nil {
+// standings are the endpoints that the person looks after: of a portal's admin its own.
+func (v *visit) standings() ([]feed.Standing, error) {
+	client, err := v.ownClient()
+	if err != nil {
 		return nil, err
 	}
 	all, err := v.c.Endpoints.Standings(v.r.Context())
+	if err != nil || client == "" {
+		return all, err
+	}
+	return slices.DeleteFunc(all, func(s feed.Standing) bool { return s.ClientID != client }), nil
+}
+
+// standing is the endpoint of the address; another's does not exist.
+func (v *visit) standing() (*feed.Standing, error) {
+	all, err := v.standings()
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +110,7 @@ func (c *Console) webhook(v *visit) error {
 	if err != nil {
 		return err
 	}
-	d := hookData{hookRow: hookRow{*s, endpointWord(&s.Endpoint)}, Replays: v.may(operating...)}
+	d := hookData{hookRow: hookRow{*s, endpointWord(&s.Endpoint)}, Replays: v.may(sending...)}
 	for _, x := range list {
 		w := word{"bad", "✕", "không trả lời"}
 		switch {
