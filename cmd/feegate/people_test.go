@@ -218,7 +218,10 @@ func TestASecondFactor(t *testing.T) {
 			t.Errorf("%s: %d %s; a wrong password: %s", name, r.status, r.body, guess.body)
 		}
 	}
-	// Many at once with one code: one gets in.
+	// Many at once with one code: one gets in. The failures before are forgotten, or the place itself would be locked.
+	if _, err := s.db.Exec(`DELETE FROM login_failures`); err != nil {
+		t.Fatal(err)
+	}
 	next := code(time.Now().Add(30 * time.Second))
 	answers := make(chan int, 4)
 	for range 4 {
