@@ -145,6 +145,16 @@ func TestEveryPageOfTheConsole(t *testing.T) {
 			}
 		}
 	}
+	b.open(s.api + "/console/today")
+	b.press("a.tongue", "Tiếng Việt") // it turns the page, and what comes after, into English
+	for n, address := range dark {
+		b.open(s.api + address)
+		b.until("Viet Nam time")
+		b.look(fmt.Sprint("every-en-", n))
+		b.scheme("dark", "")
+		b.look(fmt.Sprint("every-en-", n, "-dark"))
+		b.scheme("light", "")
+	}
 }
 
 // What a leader takes to a meeting is one sheet, whatever the number of agencies.

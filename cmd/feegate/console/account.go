@@ -32,16 +32,20 @@ func own(pattern string) bool {
 }
 
 // roleWords name what people do.
-var roleWords = map[string]string{"finance": "đối soát", "approver": "duyệt, ký", "reporter": "xem báo cáo", "operator": "vận hành", "admin": "quản trị", "auditor": "kiểm tra, chỉ xem", "portal_admin": "quản trị khóa của một cổng"}
+var roleWords = map[string]text{"finance": "đối soát", "approver": "duyệt, ký", "reporter": "xem báo cáo", "operator": "vận hành", "admin": "quản trị", "auditor": "kiểm tra, chỉ xem", "portal_admin": "quản trị khóa của một cổng"}
 
 // scopeWords name what keys may do.
-var scopeWords = map[string]string{"orders:write": "tạo yêu cầu nộp phí", "orders:read": "xem yêu cầu và giao dịch", "refunds:request": "đề nghị hoàn tiền", "webhooks:write": "đăng ký nhận tin", "dossiers:write": "báo tình trạng hồ sơ",
+var scopeWords = map[string]text{"orders:write": "tạo yêu cầu nộp phí", "orders:read": "xem yêu cầu và giao dịch", "refunds:request": "đề nghị hoàn tiền", "webhooks:write": "đăng ký nhận tin", "dossiers:write": "báo tình trạng hồ sơ",
 	"counter:write": "ghi tiền thu tại quầy", "catalogue:write": "thay danh mục", "reports:read": "xem số liệu tổng hợp"}
 
 // sentence is a problem that is told in the words it came with.
-type sentence struct{ name, said string }
+type sentence struct {
+	name string
+	said text
+	with []any
+}
 
-func (s *sentence) Error() string { return s.name + ": " + s.said }
+func (s *sentence) Error() string { return s.name + ": " + fmt.Sprintf(string(s.said), s.with...) }
 
 // personProblem turns what the room of people says into a sentence.
 func personProblem(err error) error {
@@ -51,11 +55,11 @@ func personProblem(err error) error {
 	case errors.As(err, &wrong):
 		return &gateway.Problem{Name: gateway.ProblemInvalid, Fields: []gateway.FieldError{{Field: wrong.Field, Detail: personFault(wrong)}}}
 	case errors.As(err, &locked):
-		return &sentence{problemWait, fmt.Sprintf("Hãy thử lại sau %d phút.", int(locked.RetryAfter.Minutes())+1)}
+		return &sentence{problemWait, "Hãy thử lại sau %d phút.", []any{int(locked.RetryAfter.Minutes()) + 1}}
 	case errors.Is(err, identity.ErrNotFound):
 		return &gateway.Problem{Name: gateway.ProblemNotFound}
 	}
-	for known, said := range map[error]string{
+	for known, said := range map[error]text{
 		identity.ErrTaken:          "Đã có người dùng tên này: hãy lấy tên khác.",
 		identity.ErrOwnRights:      "Không ai tự đổi quyền của mình: hãy nhờ một quản trị khác.",
 		identity.ErrLastAdmin:      "Đây là quản trị cuối cùng của toàn tỉnh: hãy thêm một quản trị khác trước.",
@@ -64,7 +68,7 @@ func personProblem(err error) error {
 		identity.ErrBadCredentials: "Mật khẩu hiện tại không đúng.",
 	} {
 		if errors.Is(err, known) {
-			return &sentence{problemPeople, said}
+			return &sentence{problemPeople, said, nil}
 		}
 	}
 	return err
@@ -78,19 +82,20 @@ func personFault(e *identity.InvalidError) string {
 	case e.Field == "password" && strings.Contains(e.Detail, "another than before"):
 		return "phải khác mật khẩu cũ"
 	case e.Field == "password":
-		return fmt.Sprintf("quá dễ đoán hoặc ngắn hơn %d ký tự: hãy ghép vài từ không liên quan với nhau, đừng dùng tên, ngày sinh hay dãy phím", identity.MinPassword)
+		return "quá dễ đoán hoặc ngắn hơn 12 ký tự: hãy ghép vài từ không liên quan với nhau, đừng dùng tên, ngày sinh hay dãy phím"
 	case e.Field == "otp" && strings.Contains(e.Detail, "moment"):
 		return "mã không đúng: hãy xem giờ trên điện thoại có đúng không, rồi nhập mã mới nhất"
 	case e.Field == "otp":
 		return "mã xác thực đã được bật, hoặc chưa có gì để xác nhận: hãy mở lại trang"
 	}
-	return or(map[string]string{"name": "cần 1 đến 100 ký tự", "roles": "cần ít nhất một vai trò; quản trị cổng không kèm vai trò khác", "client_id": "quản trị cổng cần một cổng, người khác thì không",
-		"scopes": "cần ít nhất một quyền", "expires_at": "phải sau hôm nay", "overlap_hours": "từ 0 đến 720 giờ", "source_system": "1 đến 40 chữ cái không dấu, số, dấu chấm, gạch", "mode": "chọn thật hoặc thử; một hệ thống chỉ có một chế độ"})(e.Field)
+	return string(or(map[string]string{"name": "cần 1 đến 100 ký tự", "roles": "cần ít nhất một vai trò; quản trị cổng không kèm vai trò khác", "client_id": "quản trị cổng cần một cổng, người khác thì không",
+		"scopes": "cần ít nhất một quyền", "expires_at": "phải sau hôm nay", "overlap_hours": "từ 0 đến 720 giờ", "source_system": "1 đến 40 chữ cái không dấu, số, dấu chấm, gạch", "mode": "chọn thật hoặc thử; một hệ thống chỉ có một chế độ"})(e.Field))
 }
 
 type accountData struct {
 	Name                 string
-	Roles, Agencies      []string
+	Roles                []text
+	Agencies             []string
 	Held                 identity.Held
 	OTP, Outside, Needed bool
 	Left                 int
@@ -127,7 +132,7 @@ func (c *Console) showAccount(v *visit, told []string) error {
 		}
 	}
 	if d.Pending != nil {
-		if d.QR, err = page.QR(d.Pending.URL, "Mã QR để ứng dụng xác thực trên điện thoại đọc"); err != nil {
+		if d.QR, err = page.QR(d.Pending.URL, v.in.Say("Mã QR để ứng dụng xác thực trên điện thoại đọc")); err != nil {
 			return err
 		}
 	}

@@ -18,8 +18,8 @@ import (
 // auditing are the roles that read the audit, besides the auditor's own.
 var auditing = []identity.Role{identity.Admin}
 
-// auditWords name what was done; what has none is said by deedWord.
-var auditWords = map[string]string{"attachment.read": "xem giấy tờ đính kèm", "document.read": "xem chứng từ của nhà cung cấp", "account.checked": "thử tài khoản thu", "audit.read": "xem nhật ký", "audit.verified": "kiểm tra nhật ký", "bank_line.read": "xem người chuyển của dòng sao kê", "callback.read": "xem tin của nhà cung cấp nguyên văn", "client.created": "tạo phần mềm gọi",
+// auditWords name what was done; what has none is said by [speech.deed].
+var auditWords = map[string]text{"attachment.read": "xem giấy tờ đính kèm", "document.read": "xem chứng từ của nhà cung cấp", "account.checked": "thử tài khoản thu", "audit.read": "xem nhật ký", "audit.verified": "kiểm tra nhật ký", "bank_line.read": "xem người chuyển của dòng sao kê", "callback.read": "xem tin của nhà cung cấp nguyên văn", "client.created": "tạo phần mềm gọi",
 	"day.closed": "khóa sổ ngày", "discrepancy.attached": "đính kèm vào sai lệch", "holiday.removed": "bỏ ngày nghỉ", "holiday.set": "đặt ngày nghỉ", "key.created": "tạo khóa", "key.rotated": "thay khóa", "otp.roles-set": "đặt vai trò cần mã xác thực", "session.all-closed": "đăng xuất mọi nơi", "user.enabled": "mở khóa người dùng", "user.otp-enrolled": "bật mã xác thực", "user.otp-ended": "tắt mã xác thực", "key.revoked": "thu hồi khóa", "layout.confirmed": "xác nhận cột sao kê",
 	"match.accepted": "chấp nhận ghép", "payout.ended": "bỏ ghép tiền về", "provider.maintenance": "báo bảo trì nhà cung cấp", "provider.maintenance.ended": "kết thúc bảo trì", "provider.override": "đặt tay nhà cung cấp", "webhook.replayed": "gửi lại webhook", "refund_destination.read": "xem tài khoản nhận hoàn",
 	"refund_list.read": "xem danh sách hoàn", "report.approved": "duyệt báo cáo", "report.closed": "chốt báo cáo", "report.scheduled": "đặt lịch báo cáo", "report.unscheduled": "bỏ lịch báo cáo", "session.closed": "đăng xuất",
@@ -56,7 +56,7 @@ func (c *Console) audit(v *visit) error {
 		return &gateway.Problem{Name: gateway.ProblemInvalid}
 	}
 	for code, name := range auditWords {
-		d.Actions = append(d.Actions, action{code, name})
+		d.Actions = append(d.Actions, action{code, v.in.Say(text(name))})
 	}
 	slices.SortFunc(d.Actions, func(a, b action) int { return cmp.Compare(a.Name, b.Name) })
 	f := identity.Filter{Object: d.Object, Action: d.Action, Limit: pageSize}
@@ -129,9 +129,9 @@ func startOf(day, field string, later int) (time.Time, error) {
 }
 
 func (v *visit) auditRow(r *identity.Record) auditRow {
-	out := auditRow{At: r.RecordedAt, Who: v.who(r.Actor), ID: r.Actor, Action: deedWord(r.Action), Code: r.Action, Object: r.Object, Address: r.Address}
+	out := auditRow{At: r.RecordedAt, Who: v.who(r.Actor), ID: r.Actor, Action: v.in.deed(r.Action), Code: r.Action, Object: r.Object, Address: r.Address}
 	if r.ActorKind == identity.KindSystem && r.Actor == "feegate" {
-		out.Who = "hệ thống"
+		out.Who = v.in.Say("hệ thống")
 	}
 	if strings.HasPrefix(r.Object, "usr_") {
 		out.Object = v.who(r.Object)

@@ -11,15 +11,18 @@ import (
 )
 
 // roles of a bank's movement, and how it stands.
-var roles = map[string]string{"payout": "Nhà cung cấp trả về", "deposit": "Nộp tiền mặt", "payment": "Người nộp chuyển khoản", "refund": "Hoàn tiền", "reversal": "Ngân hàng thu hồi", "fee": "Phí ngân hàng", "interest": "Lãi tiền gửi",
+var roles = map[string]text{"payout": "Nhà cung cấp trả về", "deposit": "Nộp tiền mặt", "payment": "Người nộp chuyển khoản", "refund": "Hoàn tiền", "reversal": "Ngân hàng thu hồi", "fee": "Phí ngân hàng", "interest": "Lãi tiền gửi",
 	"outflow": "Đơn vị chi ra", "unmatched": "Chưa rõ của ai"}
 
 var standings = map[string]word{"matched": {"good", "●", "Đã khớp"}, "explained": {"good", "◌", "Đã rõ lý do"}, "open": {"bad", "○", "Chưa rõ"}, "no_money": {"", "·", "Không có tiền"}}
 
-var payoutRules = map[string]string{reconciliation.PayoutNamed: "nội dung ghi rõ tài khoản và ngày", reconciliation.PayoutAmount: "nội dung ghi nhà cung cấp, số tiền chỉ khớp đúng những ngày này", reconciliation.PayoutPerson: "người đối soát chấp nhận"}
+var payoutRules = map[string]text{reconciliation.PayoutNamed: "nội dung ghi rõ tài khoản và ngày", reconciliation.PayoutAmount: "nội dung ghi nhà cung cấp, số tiền chỉ khớp đúng những ngày này", reconciliation.PayoutPerson: "người đối soát chấp nhận"}
 
-// matchReason is what speaks for a proposal, in Vietnamese.
-func matchReason(s string) string {
+// matchReason is what speaks for a proposal, as people read it: the rooms say it in English.
+func (t speech) matchReason(s string) string {
+	if t.english() {
+		return s
+	}
 	for en, vi := range map[string]string{"the sum is the net of these days": "số tiền bằng đúng thực nhận của những ngày này", "the two sums together are the net of this day": "hai khoản cộng lại bằng đúng thực nhận của ngày này",
 		"the text names the provider": "nội dung ghi tên nhà cung cấp", "booked within three days": "ghi sổ trong ba ngày", "no other days come to it": "không còn ngày nào khác khớp số tiền",
 		"the sum is the slip's, and it was booked about then": "đúng số tiền trên giấy nộp, ghi sổ gần ngày đó", "the same sum; the numbers differ": "cùng số tiền, khác mã", "within ten minutes": "cách nhau không quá mười phút",
@@ -75,7 +78,7 @@ func (c *Console) bank(v *visit) error {
 
 type creditData struct {
 	*reconciliation.Credit
-	Rule   string
+	Rule   text
 	Places map[string]place
 }
 

@@ -15,7 +15,7 @@ import (
 const attachPattern = "POST /console/discrepancies/{id}/attachments"
 
 // deedNotices are what a case's page says after a deed, by ?done=; notices has the rest.
-var deedNotices = map[string]string{"assigned": "Đã giao việc.", "noted": "Đã ghi chú.", "attached": "Đã đính kèm.", "asked": "Đã ghi yêu cầu tra soát. Hãy in công văn.", "answered": "Đã ghi câu trả lời.",
+var deedNotices = map[string]text{"assigned": "Đã giao việc.", "noted": "Đã ghi chú.", "attached": "Đã đính kèm.", "asked": "Đã ghi yêu cầu tra soát. Hãy in công văn.", "answered": "Đã ghi câu trả lời.",
 	"reopened": "Đã mở lại."}
 
 // workOn is what is done about one discrepancy besides resolving it.

@@ -47,8 +47,9 @@ func (v *visit) decider() gateway.By {
 
 // shelf is a part of the catalogue.
 type shelf struct {
-	Code, Name string
-	Here       bool
+	Code string
+	Name text
+	Here bool
 }
 
 func shelves() []shelf {

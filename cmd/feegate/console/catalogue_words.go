@@ -11,19 +11,19 @@ import (
 	"feegate/reconciliation/adoption"
 )
 
-func sectionWords() map[string]string {
-	return map[string]string{"fields": "Lĩnh vực", "communes": "Xã, phường", "agencies": "Cơ quan", "agency_aliases": "Mã cơ quan cũ", "commune_aliases": "Mã xã cũ", "procedures": "Thủ tục",
+func sectionWords() map[string]text {
+	return map[string]text{"fields": "Lĩnh vực", "communes": "Xã, phường", "agencies": "Cơ quan", "agency_aliases": "Mã cơ quan cũ", "commune_aliases": "Mã xã cũ", "procedures": "Thủ tục",
 		"fee_schedules": "Mức thu", "pilot_discounts": "Giảm khi nộp trực tuyến", "exemption_groups": "Nhóm miễn, giảm"}
 }
 
-func factWords() map[string]string {
-	return map[string]string{"code": "mã", "name": "tên", "valid_from": "từ", "valid_to": "đến trước", "legal_basis": "căn cứ", "commune_code": "xã", "position": "thứ tự", "old_code": "mã cũ", "new_code": "mã mới",
+func factWords() map[string]text {
+	return map[string]text{"code": "mã", "name": "tên", "valid_from": "từ", "valid_to": "đến trước", "legal_basis": "căn cứ", "commune_code": "xã", "position": "thứ tự", "old_code": "mã cũ", "new_code": "mã mới",
 		"since": "từ", "withdrawn": "rút lại", "field_code": "lĩnh vực", "agency_codes": "nơi tiếp nhận", "fee_code": "khoản thu", "procedure_code": "thủ tục", "kind": "loại", "unit_amount": "mức thu",
 		"assessed": "theo thông báo", "agency_code": "cơ quan", "filing_mode": "hình thức nộp", "percent": "phần trăm", "fixed": "số tiền giảm"}
 }
 
 // facts writes a row for people, its fields in an order that does not change.
-func facts(raw json.RawMessage) string {
+func (t speech) facts(raw json.RawMessage) string {
 	var row map[string]any
 	d := json.NewDecoder(strings.NewReader(string(raw)))
 	d.UseNumber()
@@ -46,17 +46,17 @@ func facts(raw json.RawMessage) string {
 				said = count(n) + " ₫"
 			}
 		case "filing_mode":
-			said = or(modeWords())(said)
+			said = t.Say(or(modeWords())(said))
 		case "assessed", "withdrawn":
-			said = "có"
+			said = t.Say("có")
 		}
-		out = append(out, words[k]+": "+said)
+		out = append(out, t.Say(text(words[k]))+": "+said)
 	}
 	return strings.Join(out, " · ")
 }
 
-func modeWords() map[string]string {
-	return map[string]string{"any": "mọi hình thức nộp", "online": "nộp trực tuyến", "counter": "nộp tại quầy", "postal": "nộp qua bưu chính"}
+func modeWords() map[string]text {
+	return map[string]text{"any": "mọi hình thức nộp", "online": "nộp trực tuyến", "counter": "nộp tại quầy", "postal": "nộp qua bưu chính"}
 }
 
 func proposal(status string) word {
@@ -68,12 +68,12 @@ func proposal(status string) word {
 	case gateway.Rejected:
 		return word{"bad", "✕", "Bị từ chối"}
 	}
-	return word{"", "·", status}
+	return word{"", "·", text(status)}
 }
 
 // parameters writes a definition's numbers.
-func parameters(p adoption.Parameters) string {
-	return fmt.Sprintf("độ phủ tối thiểu %d %% · nộp thay: từ %d hồ sơ trong %d ngày · chờ đối soát quá %d ngày làm việc · chờ tiền về quá %d ngày làm việc · lệch giờ quá %d giờ · thử nộp trong %d ngày",
+func (t speech) parameters(p adoption.Parameters) string {
+	return t.Sayf("độ phủ tối thiểu %d %% · nộp thay: từ %d hồ sơ trong %d ngày · chờ đối soát quá %d ngày làm việc · chờ tiền về quá %d ngày làm việc · lệch giờ quá %d giờ · thử nộp trong %d ngày",
 		p.CoverageGate, p.PayerDossiers, p.PayerDays, p.ProvisionalDays, p.PayoutDays, p.SkewHours, p.CheckoutDays)
 }
 
@@ -138,10 +138,13 @@ var faultWords = []struct {
 
 var faultRow = regexp.MustCompile(`^row (\d+): (.*)$`)
 
-// faultWord says in Vietnamese what is wrong; what has no words stands as it is.
-func faultWord(detail string) string {
+// fault says what is wrong, as people read it; what has no words stands as the rooms say it, in English.
+func (t speech) fault(detail string) string {
+	if t.english() {
+		return t.Say(text(detail))
+	}
 	if m := faultRow.FindStringSubmatch(detail); m != nil {
-		return "dòng " + m[1] + ": " + faultWord(m[2])
+		return "dòng " + m[1] + ": " + t.fault(m[2])
 	}
 	for _, f := range faultWords {
 		if f.is.MatchString(detail) {

@@ -26,7 +26,7 @@ func TestEveryFaultOfTheCatalogueIsToldInVietnamese(t *testing.T) {
 			return
 		}
 		seen++
-		if faultWord(text) == text {
+		if vietnamese.fault(text) == text {
 			t.Errorf("%q has no words", text)
 		}
 	}
@@ -68,7 +68,7 @@ func TestEveryFaultOfTheCatalogueIsToldInVietnamese(t *testing.T) {
 	if seen < 35 {
 		t.Errorf("only %d faults found", seen)
 	}
-	if got := faultWord("row 3: must be 1 to 99"); got != "dòng 3: phải từ 1 đến 99" {
+	if got := vietnamese.fault("row 3: must be 1 to 99"); got != "dòng 3: phải từ 1 đến 99" {
 		t.Error(got)
 	}
 	for _, s := range catalogue.Sections() {
@@ -81,7 +81,7 @@ func TestEveryFaultOfTheCatalogueIsToldInVietnamese(t *testing.T) {
 			}
 		}
 	}
-	if got := facts(json.RawMessage(`{"valid_from":"2026-01-31","unit_amount":75000,"name":"Phí","assessed":false,"agency_code":null}`)); got != "tên: Phí · mức thu: 75.000 ₫ · từ: 31/01/2026" {
+	if got := vietnamese.facts(json.RawMessage(`{"valid_from":"2026-01-31","unit_amount":75000,"name":"Phí","assessed":false,"agency_code":null}`)); got != "tên: Phí · mức thu: 75.000 ₫ · từ: 31/01/2026" {
 		t.Error(got)
 	}
 }

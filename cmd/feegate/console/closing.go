@@ -50,7 +50,7 @@ type lack struct{ Says, Discrepancy, Name string }
 
 var ofDiscrepancy = regexp.MustCompile(`^discrepancies\[(dis_[A-Za-z0-9_-]+)\]\.(\w+)$`)
 
-var lackWords = map[string]string{
+var lackWords = map[string]text{
 	"date": "Ngày chưa kết thúc: khóa sổ được từ 0 giờ ngày hôm sau.", "file": "Có giao dịch nhưng chưa có tệp đối soát nào của ngày này.",
 	"statement":                        "Dòng sao kê của ngày còn đang được ghi nhận: chưa biết mỗi khoản là của ai. Đợi một phút rồi thử lại.",
 	"unexplained_difference":           "Còn chênh lệch chưa giải thích được giữa feegate và nhà cung cấp.",
@@ -60,13 +60,14 @@ var lackWords = map[string]string{
 }
 
 // lacks puts what is missing into words, one line for each discrepancy.
-func lacks(missing []gateway.FieldError) []lack {
+func (t speech) lacks(missing []gateway.FieldError) []lack {
 	var out []lack
 	at := map[string]int{}
 	for _, f := range missing {
 		m := ofDiscrepancy.FindStringSubmatch(f.Field)
 		if m == nil {
-			says, ok := lackWords[f.Field]
+			words, ok := lackWords[f.Field]
+			says := t.Say(text(words))
 			if !ok {
 				says = f.Field + ": " + f.Detail
 			}
@@ -74,16 +75,16 @@ func lacks(missing []gateway.FieldError) []lack {
 			continue
 		}
 		if n, seen := at[m[1]]; seen {
-			out[n].Says += ", " + lackWords[m[2]]
+			out[n].Says += ", " + t.Say(text(lackWords[m[2]]))
 			continue
 		}
 		at[m[1]] = len(out)
 		kind, _, _ := strings.Cut(f.Detail, " ")
-		name := "Sai lệch"
+		name := t.Say("Sai lệch")
 		if slices.Contains(reconciliation.Kinds(), kind) {
-			name = reconciliation.GuideTo(kind).Name
+			name = t.guide(kind).Name
 		}
-		out = append(out, lack{lackWords[m[2]], m[1], name})
+		out = append(out, lack{t.Say(text(lackWords[m[2]])), m[1], name})
 	}
 	return out
 }
@@ -94,7 +95,7 @@ func (v *visit) closing(account, date string) (*closing, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &closing{DayDetail: d, Lacks: lacks(d.Missing), Month: date[:7], MayClose: v.may(identity.Finance) && !d.Closed(), MaySign: v.may(identity.Approver) && d.Status == "closed"}
+	k := &closing{DayDetail: d, Lacks: v.in.lacks(d.Missing), Month: date[:7], MayClose: v.may(identity.Finance) && !d.Closed(), MaySign: v.may(identity.Approver) && d.Status == "closed"}
 	if d.ClosedBy != nil {
 		k.Closer, k.Mine = v.who(*d.ClosedBy), *d.ClosedBy == v.session.Principal.ID
 	}
@@ -177,7 +178,7 @@ func (c *Console) closingPage(v *visit) error {
 		d.Agree = !d.MineAsked && v.may(other)
 		d.MayReopen = v.may(reopeners...)
 	}
-	return v.show(http.StatusOK, "closing", "Khóa sổ ngày "+at.Format("02/01/2006"), d)
+	return v.show(http.StatusOK, "closing", text(v.in.Sayf("Khóa sổ ngày %s", at.Format("02/01/2006"))), d)
 }
 
 func (c *Console) askReopen(v *visit) error {
@@ -269,10 +270,10 @@ func (c *Console) minutes(when string, of func(context.Context, gateway.Caller, 
 	}
 }
 
-var adjustmentWords = map[string]string{"late_payment": "Khoản nộp biết muộn", "late_refund": "Hoàn tiền biết muộn", "reversal": "Bị thu hồi sau khi khóa sổ", "late_line": "Sao kê có muộn", "reopened": "Trả về ngày mở lại"}
+var adjustmentWords = map[string]text{"late_payment": "Khoản nộp biết muộn", "late_refund": "Hoàn tiền biết muộn", "reversal": "Bị thu hồi sau khi khóa sổ", "late_line": "Sao kê có muộn", "reopened": "Trả về ngày mở lại"}
 
 // frozenWords are the figures whose change people ask about; others keep their technical name.
-var frozenWords = map[string]string{"payments.count": "feegate: số giao dịch", "payments.amount": "feegate: tổng tiền", "settled.count": "Nhà cung cấp: số giao dịch", "settled.amount": "Nhà cung cấp: tổng tiền",
+var frozenWords = map[string]text{"payments.count": "feegate: số giao dịch", "payments.amount": "feegate: tổng tiền", "settled.count": "Nhà cung cấp: số giao dịch", "settled.amount": "Nhà cung cấp: tổng tiền",
 	"settled.fee": "Phí dịch vụ", "settled.net": "Thực nhận", "bank.count": "Ngân hàng: số báo có", "bank.amount": "Ngân hàng: tổng tiền", "matched.count": "Số giao dịch khớp", "matched.amount": "Tiền đã khớp",
 	"difference": "Chênh lệch", "explained_difference": "Đã giải thích", "bank_side.difference": "Chênh lệch phía ngân hàng", "bank_side.explained_difference": "Đã giải thích phía ngân hàng",
 	"adjustments.count": "Số điều chỉnh", "adjustments.amount": "Tiền điều chỉnh"}

@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
-	"io/fs"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -32,7 +31,7 @@ import (
 	"feegate/reconciliation/adoption/honesty"
 )
 
-//go:embed *.html console.css console.js
+//go:embed *.html console.css console.js messages.en.json
 var files embed.FS
 
 // Deps is what the console needs; every field is required.
@@ -59,7 +58,8 @@ type Deps struct {
 type Console struct {
 	Deps
 	assets  *page.Assets
-	pages   map[string]*template.Template
+	pages   map[string]map[string]*template.Template // by language and name
+	tongues map[string]speech
 	foreign *http.CrossOriginProtection
 	routes  map[string][]identity.Role
 	outside *outsider // nil where people sign in by their passwords alone
@@ -67,7 +67,7 @@ type Console struct {
 
 // New makes the console.
 func New(d Deps) (*Console, error) {
-	c := &Console{Deps: d, pages: map[string]*template.Template{}, routes: map[string][]identity.Role{}, foreign: http.NewCrossOriginProtection()}
+	c := &Console{Deps: d, pages: map[string]map[string]*template.Template{}, routes: map[string][]identity.Role{}, foreign: http.NewCrossOriginProtection()}
 	if err := c.foreign.AddTrustedOrigin(d.PublicURL); err != nil {
 		return nil, fmt.Errorf("the public address: %w", err)
 	}
@@ -75,23 +75,8 @@ func New(d Deps) (*Console, error) {
 	if c.assets, err = page.NewAssets("/console/files/", files); err != nil {
 		return nil, err
 	}
-	layout, err := template.New("").Funcs(c.words()).ParseFS(files, "layout.html")
-	if err != nil {
+	if err := c.speak(); err != nil {
 		return nil, err
-	}
-	names, err := fs.Glob(files, "*.html")
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range names {
-		t, err := layout.Clone()
-		if err == nil {
-			t, err = t.ParseFS(files, name)
-		}
-		if err != nil {
-			return nil, err
-		}
-		c.pages[strings.TrimSuffix(name, ".html")] = t
 	}
 	return c, nil
 }
@@ -164,7 +149,7 @@ func (c *Console) Mount(mux *http.ServeMux) {
 	c.mountPeople(mux)
 	c.mountJobs(mux)
 	mux.HandleFunc("/console/", func(w http.ResponseWriter, r *http.Request) {
-		v := &visit{c: c, w: w, r: r}
+		v := c.visit(w, r)
 		v.refuse(&gateway.Problem{Name: gateway.ProblemNotFound})
 	})
 }
@@ -174,6 +159,7 @@ type visit struct {
 	c       *Console
 	w       http.ResponseWriter
 	r       *http.Request
+	in      speech
 	session *identity.Session
 	token   string
 	names   map[string]string // of people, by id
@@ -181,12 +167,14 @@ type visit struct {
 
 // shell is what every page holds around its own data.
 type shell struct {
-	Title, At, User, CSRF, AsOf string
-	Nav                         []link
-	Notice                      string
-	Tour                        string // what a page is, for who comes by it on a tour
-	Key                         string // of an act, so that a form sent twice acts once
-	Data                        any
+	At, User, CSRF, AsOf string
+	Title                text
+	Other                template.URL // this page in the other language
+	Nav                  []link
+	Notice               text
+	Tour                 text   // what a page is, for who comes by it on a tour
+	Key                  string // of an act, so that a form sent twice acts once
+	Data                 any
 }
 
 // With is the shell around other data: for a part of a page that has a form of its own.
@@ -196,8 +184,9 @@ func (s shell) With(data any) shell {
 }
 
 type link struct {
-	Path, Name string
-	Here       bool
+	Path string
+	Name text
+	Here bool
 }
 
 // errCSRF says that a form did not come from our page.
@@ -220,14 +209,17 @@ func (c *Console) on(mux *http.ServeMux, pattern string, roles []identity.Role, 
 	c.routes[pattern] = roles
 	act := strings.HasPrefix(pattern, http.MethodPost)
 	var handler http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		v := &visit{c: c, w: w, r: r, names: map[string]string{}}
+		v := c.visit(w, r)
+		if !act && v.turned() {
+			return
+		}
 		if err := v.enter(); err != nil {
 			if !errors.Is(err, identity.ErrUnauthenticated) {
 				v.refuse(err)
 				return
 			}
 			if !c.Admit(c.Visitors.Address(r)) {
-				http.Error(w, "Quá nhiều yêu cầu, vui lòng thử lại sau.", http.StatusTooManyRequests)
+				http.Error(w, v.in.Say(tooMany), http.StatusTooManyRequests)
 				return
 			}
 			to := "/console/sign-in"
@@ -303,7 +295,7 @@ func (v *visit) who(id string) string {
 	case "":
 		return ""
 	case "matching":
-		return "đối soát tự động"
+		return v.in.Say("đối soát tự động")
 	}
 	if _, ok := v.names[id]; !ok {
 		v.names[id] = id
@@ -321,8 +313,8 @@ func (v *visit) back(to string) error {
 }
 
 // show sends a page.
-func (v *visit) show(status int, name, title string, data any) error {
-	s := shell{Title: title, At: name, Data: data, AsOf: page.Time(v.c.Now()), Key: rand.Text(), Notice: cmp.Or(notices[v.r.URL.Query().Get("done")], deedNotices[v.r.URL.Query().Get("done")])}
+func (v *visit) show(status int, name string, title text, data any) error {
+	s := shell{Title: text(v.in.Head(title)), Other: v.other(), At: name, Data: data, AsOf: page.Time(v.c.Now()), Key: rand.Text(), Notice: cmp.Or(notices[v.r.URL.Query().Get("done")], deedNotices[v.r.URL.Query().Get("done")])}
 	if v.r.URL.Query().Has("tour") {
 		s.Tour = tourWords[name]
 	}
@@ -330,13 +322,13 @@ func (v *visit) show(status int, name, title string, data any) error {
 		s.User, s.CSRF = v.session.Principal.Name, v.session.CSRF
 		s.Nav = v.nav()
 	}
-	body, err := page.Render(v.c.pages[name], "layout", s)
+	body, err := page.Render(v.c.pages[v.in.Code][name], "layout", s)
 	if err != nil {
 		return err
 	}
 	if status == http.StatusOK && v.session != nil {
 		if as := v.as(); as != "" {
-			return v.take(as, name, title, body)
+			return v.take(as, name, v.in.Say(title), body)
 		}
 		body = v.offered(body)
 	}
@@ -346,14 +338,15 @@ func (v *visit) show(status int, name, title string, data any) error {
 func (v *visit) nav() []link {
 	var out []link
 	for _, n := range []struct {
-		path, name string
-		roles      []identity.Role
+		path  string
+		name  text
+		roles []identity.Role
 	}{{"/console/today", "Hôm nay", reading}, {"/console/discrepancies", "Sai lệch", reading}, {"/console/bank", "Ngân hàng", reading}, {"/console/closings", "Khóa sổ", closers},
 		{"/console/upload", "Tải tệp", working},
 		{"/console/refunds", "Hoàn tiền", reading}, {"/console/ledger", "Sổ tiền", reading}, {"/console/search", "Tìm", reading}, {"/console/rate", "Tỷ lệ trực tuyến", reporting}, {"/console/outlook", "Nhìn tới", reporting}, {"/console/reports", "Báo cáo", reporters}, {"/console/catalogue", "Danh mục", browsing}, {"/console/providers", "Nhà cung cấp", watching}, {"/console/keys", "Khóa", keeping}, {"/console/webhooks", "Webhook", hooking}, {"/console/jobs", "Công việc", running}, {"/console/users", "Người dùng", managing}, {"/console/audit", "Nhật ký", auditing}} {
 		auditor := n.path != "/console/upload" && v.may(identity.Auditor)
 		if auditor || v.may(n.roles...) {
-			out = append(out, link{n.path, n.name, strings.HasPrefix(v.r.URL.Path, n.path)})
+			out = append(out, link{n.path, text(v.in.Head(n.name)), strings.HasPrefix(v.r.URL.Path, n.path)})
 		}
 	}
 	return out
@@ -391,11 +384,12 @@ func (v *visit) refuse(err error) {
 		p.Detail = person.ReplaceAllStringFunc(p.Detail, v.who)
 	}
 	data := struct {
-		What, Next, Name, Said, Detail string
-		Fields                         []gateway.FieldError
-	}{m.what, m.next, p.Name, said.said, p.Detail, p.Fields}
+		What, Next         text
+		Name, Said, Detail string
+		Fields             []gateway.FieldError
+	}{m.what, m.next, p.Name, v.in.Sayf(said.said, said.with...), p.Detail, p.Fields}
 	if err := v.show(m.status, "problem", m.what, data); err != nil {
 		v.c.Log.Error("console", "error", err)
-		http.Error(v.w, m.what, m.status)
+		http.Error(v.w, v.in.Say(m.what), m.status)
 	}
 }

@@ -13,13 +13,14 @@
     x.send(new FormData(form));
   });
 
+  const says = document.getElementById("result")?.dataset; // the sentences are the page's, in its language
   for (const form of document.querySelectorAll("form[data-preview]")) {
     const zone = form.querySelector(".drop");
     const input = zone.querySelector("input");
     const told = zone.appendChild(document.createElement("p"));
     told.className = "small";
     told.setAttribute("role", "status");
-    const chosen = () => (told.textContent = input.files.length ? input.files[0].name + ", " + size(input.files[0].size) : "Kéo tệp thả vào đây, hoặc bấm để chọn.");
+    const chosen = () => (told.textContent = input.files.length ? input.files[0].name + ", " + size(input.files[0].size) : says.sayDrop);
     chosen();
     input.addEventListener("change", chosen);
     for (const name of ["dragenter", "dragover", "dragleave", "drop"]) {
@@ -37,13 +38,13 @@
       if (!button || form.dataset.plain) return;
       event.preventDefault();
       const bar = zone.appendChild(document.createElement("progress"));
-      bar.setAttribute("aria-label", "Đang gửi tệp");
+      bar.setAttribute("aria-label", says.sayBar);
       const buttons = form.querySelectorAll("button");
       buttons.forEach((b) => (b.disabled = true));
       try {
         const x = await send(form, button.getAttribute("formaction") || form.action, (part) => {
           bar.value = part;
-          told.textContent = part < 1 ? "Đang gửi: " + Math.floor(part * 100) + " %" : "Đã gửi hết. Đang đọc và đối soát…";
+          told.textContent = part < 1 ? says.saySending + " " + Math.floor(part * 100) + " %" : says.sayReading;
           if (part >= 1) bar.removeAttribute("value");
         });
         const page = new DOMParser().parseFromString(x.responseText, "text/html");

@@ -58,7 +58,7 @@ func (c *Console) discrepanciesCSV(v *visit) error {
 	}
 	var b bytes.Buffer
 	w := newSheet(&b)
-	_ = w.Write([]string{"Mã", "Ngày", "Loại", "Nhà cung cấp", "Tài khoản", "Cơ quan", "Số tiền", "Làm chênh", "Tình trạng", "Giao dịch", "Người phụ trách", "Hạn", "Quá hạn", "Tuổi (ngày)"}) // a buffer takes all
+	_ = w.Write(v.in.heads("Mã", "Ngày", "Loại", "Nhà cung cấp", "Tài khoản", "Cơ quan", "Số tiền", "Làm chênh", "Tình trạng", "Giao dịch", "Người phụ trách", "Hạn", "Quá hạn", "Tuổi (ngày)")) // a buffer takes all
 	for n := 0; ; {
 		items, next, err := c.Reconciler.Discrepancies(v.r.Context(), v.caller(), f)
 		if err != nil {
@@ -69,7 +69,7 @@ func (c *Console) discrepanciesCSV(v *visit) error {
 			if d.Overdue {
 				late = "x"
 			}
-			_ = w.Write([]string{d.ID, d.Date, kinds[d.Kind].Name, or(brands)(p.Provider), p.Terminal, p.Agency, d.Amount.String(), d.Effect.String(), state(d.Status).Word, given(d.PaymentID),
+			_ = w.Write([]string{d.ID, d.Date, v.in.guide(d.Kind).Name, string(or(brands)(p.Provider)), p.Terminal, p.Agency, d.Amount.String(), d.Effect.String(), v.in.Say(state(d.Status).Word), given(d.PaymentID),
 				v.who(given(d.Owner)), given(d.Deadline), late, strconv.Itoa(d.AgeDays)})
 		}
 		if n += len(items); n > mostExported {

@@ -13,7 +13,7 @@ import (
 
 // pair is one fact as both sides have it.
 type pair struct {
-	Name         string
+	Name         text
 	Ours, Theirs any
 	Differ       bool
 	Money        bool
@@ -99,7 +99,7 @@ func (c *Console) discrepancy(v *visit) error {
 	for _, a := range k.Attachments {
 		d.Papers = append(d.Papers, paperRow{a, v.who(a.RecordedBy), (a.Size + 1023) / 1024})
 	}
-	return v.show(http.StatusOK, "discrepancy", kinds[k.Kind].Name, d)
+	return v.show(http.StatusOK, "discrepancy", text(v.in.guide(k.Kind).Name), d)
 }
 
 func given(s *string) string {
@@ -122,9 +122,10 @@ func fitting(k *reconciliation.Case) (out []string) {
 // pairs lay both records side by side. What one side does not have is a difference only where it has the record at all.
 func pairs(k *reconciliation.Case) []pair {
 	type side struct {
-		amount                         any
-		reference, transaction, status string
-		at                             any
+		amount                 any
+		reference, transaction string
+		status                 any
+		at                     any
 	}
 	var ours, theirs side
 	if o := k.Ours; o != nil {

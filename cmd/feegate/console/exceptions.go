@@ -63,5 +63,5 @@ func (c *Console) ruleFound(v *visit) error {
 	if l.Next != nil {
 		d.Next = "?" + string(d.Query) + "&after=" + url.QueryEscape(*l.Next)
 	}
-	return v.show(http.StatusOK, "exception", rules[at].ID+" · "+rules[at].TitleVI, d)
+	return v.show(http.StatusOK, "exception", text(rules[at].ID+" · "+v.in.either(rules[at].TitleVI, rules[at].Title)), d)
 }

@@ -48,7 +48,7 @@ func (v *visit) offered(body []byte) []byte {
 	if at < 0 {
 		return body
 	}
-	links := `<p class="small screen taken">Các bảng trên trang này: <a href="` + link("csv") + `" download>CSV</a> · <a href="` + link("xlsx") + `" download>XLSX</a></p>` + "\n"
+	links := `<p class="small screen taken">` + template.HTMLEscapeString(v.in.Say("Các bảng trên trang này:")) + ` <a href="` + link("csv") + `" download>CSV</a> · <a href="` + link("xlsx") + `" download>XLSX</a></p>` + "\n"
 	return append(append(append([]byte{}, body[:at]...), links...), body[at:]...)
 }
 

@@ -26,7 +26,7 @@ func (c *Console) mountJobs(mux *http.ServeMux) {
 }
 
 // jobWords say what the work in the background does.
-var jobWords = map[string]string{"sweep": "Hỏi kết quả các khoản đang chờ", "refunds": "Gửi và hỏi các khoản hoàn", "expire": "Khép các yêu cầu hết hạn", "documents": "Lấy chứng từ của nhà cung cấp",
+var jobWords = map[string]text{"sweep": "Hỏi kết quả các khoản đang chờ", "refunds": "Gửi và hỏi các khoản hoàn", "expire": "Khép các yêu cầu hết hạn", "documents": "Lấy chứng từ của nhà cung cấp",
 	"statements": "Nghe tiền về từ sao kê", "transfers": "Lấy giao dịch chuyển khoản", "unmatched": "Đặt tên giao dịch chưa rõ", "slips": "Ghép giấy nộp tiền", "missed": "Đánh dấu tệp đến muộn", "days": "Đối soát ngày có thay đổi",
 	"late": "Điều chỉnh sau khóa sổ", "reports": "Lập báo cáo định kỳ", "payers": "Tìm tài khoản nộp thay", "flags": "So cờ với Cổng quốc gia", "aggregates": "Cộng dồn số liệu tỷ lệ", "sums": "Kiểm lại số cộng dồn",
 	"overrides": "Nhận lệnh của người vận hành", "probes": "Thử nhà cung cấp đang ngừng", "housekeeping": "Dọn dẹp", "audit": "Niêm phong nhật ký", "sessions": "Dọn phiên đăng nhập"}
@@ -98,10 +98,10 @@ func (v *visit) troubles() ([]trouble, error) {
 			why := ""
 			for _, ci := range r.Circuits {
 				if ci.State.Class != "good" {
-					why += or(operationWords)(ci.Operation) + ": " + strings.ToLower(ci.State.Word) + ". "
+					why += v.in.Say(or(operationWords)(ci.Operation)) + ": " + strings.ToLower(v.in.Say(ci.State.Word)) + ". "
 				}
 			}
-			out = append(out, trouble{"/console/providers/" + url.PathEscape(r.Place.ID), or(brands)(r.Place.Provider) + " · " + r.Place.Agency, why, r.Word})
+			out = append(out, trouble{"/console/providers/" + url.PathEscape(r.Place.ID), string(or(brands)(r.Place.Provider)) + " · " + r.Place.Agency, why, r.Word})
 		}
 	}
 	if !v.may(append([]identity.Role{identity.Auditor}, hooking...)...) || !v.session.Principal.AllAgencies() {
@@ -113,9 +113,9 @@ func (v *visit) troubles() ([]trouble, error) {
 	}
 	for _, e := range all {
 		if e.Status != feed.Active {
-			t := trouble{Path: "/console/webhooks/" + url.PathEscape(e.ID), What: "Webhook của " + e.Client, Says: endpointWord(&e.Endpoint)}
+			t := trouble{Path: "/console/webhooks/" + url.PathEscape(e.ID), What: v.in.Sayf("Webhook của %s", e.Client), Says: endpointWord(&e.Endpoint)}
 			if e.FailingSince != nil {
-				t.Why = "Lỗi từ " + page.Time(*e.FailingSince)
+				t.Why = v.in.Sayf("Lỗi từ %s", page.Time(*e.FailingSince))
 			}
 			out = append(out, t)
 		}
@@ -145,7 +145,7 @@ type Job struct {
 
 type jobRow struct {
 	Job
-	Title string
+	Title text
 	Says  word
 }
 
@@ -203,15 +203,15 @@ func (c *Console) runJob(v *visit) error {
 	return v.back("/console/jobs?done=ran")
 }
 
-// spanOf writes how often in words: 10 giây, 1 phút, 1 giờ.
-func spanOf(d time.Duration) string {
+// span writes how often in words: 10 giây, 1 phút, 1 giờ.
+func (t speech) span(d time.Duration) string {
 	switch {
 	case d >= time.Hour && d%time.Hour == 0:
-		return fmt.Sprintf("%d\u00a0giờ", d/time.Hour)
+		return t.Sayf("%d\u00a0giờ", d/time.Hour)
 	case d >= time.Minute && d%time.Minute == 0:
-		return fmt.Sprintf("%d\u00a0phút", d/time.Minute)
+		return t.Sayf("%d\u00a0phút", d/time.Minute)
 	case d >= time.Second:
-		return fmt.Sprintf("%d\u00a0giây", d/time.Second)
+		return t.Sayf("%d\u00a0giây", d/time.Second)
 	}
 	return fmt.Sprintf("%d\u00a0ms", d/time.Millisecond)
 }

@@ -15,8 +15,9 @@ import (
 
 // headings are what the records hold under, as people say it, in the page's order. A debt of ours is written as what we owe: the other way round.
 var headings = []struct {
-	Name, Says string
-	owed       bool
+	Name string
+	Says text
+	owed bool
 }{
 	{"clearing", "Chờ quyết toán", false}, {"receivable", "Phải thu nhà cung cấp", false}, {"bank", "Tiền ở ngân hàng", false}, {"fee", "Phí dịch vụ", false}, {"refund_payable", "Phải hoàn", true}, {"surplus", "Tiền thừa", true},
 	{"claim", "Đang đòi", false}, {"written_off", "Đã xóa", false},
@@ -24,8 +25,9 @@ var headings = []struct {
 
 // counterHeadings are those of an agency's counter.
 var counterHeadings = []struct {
-	Name, Says string
-	owed       bool
+	Name string
+	Says text
+	owed bool
 }{{"cash", "Tiền mặt ở quầy", false}, {"counter", "Thẻ, chuyển khoản tại quầy", false}, {"bank", "Đã nộp ngân hàng", false}, {"refund_payable", "Phải hoàn", true}, {"surplus", "Tiền thừa", true}}
 
 // instant is the form's way to write a time; the zone is Vietnam's.
@@ -41,7 +43,7 @@ type ledgerRow struct {
 type ledgerData struct {
 	At, Asked         string // as the form has it, and as the address has it: "" is now
 	When              time.Time
-	Heads, CountHeads []string
+	Heads, CountHeads []text
 	Rows, Counters    []ledgerRow
 	Sum               []vnd.Signed
 }
@@ -97,7 +99,7 @@ func (v *visit) balances() (*ledgerData, error) {
 		at := slices.IndexFunc(d.Rows, func(r ledgerRow) bool { return b.AccountID != "" && r.Place.ID == b.AccountID })
 		if at < 0 {
 			heads, list = counterHeadings, &d.Counters
-			name := cmp.Or(agencies[b.Agency], b.Agency, "Không rõ cơ quan")
+			name := cmp.Or(agencies[b.Agency], b.Agency, v.in.Say("Không rõ cơ quan"))
 			if at = slices.IndexFunc(d.Counters, func(r ledgerRow) bool { return r.Agency == name }); at < 0 {
 				at = len(d.Counters)
 				d.Counters = append(d.Counters, ledgerRow{Agency: name, Cells: make([]vnd.Signed, len(heads))})
@@ -138,14 +140,14 @@ func (c *Console) ledgerCSV(v *visit) error {
 	}
 	var b bytes.Buffer
 	w := newSheet(&b)
-	_ = w.Write(append([]string{"Nhà cung cấp", "Tài khoản", "Cơ quan"}, d.Heads...)) // a buffer takes all
+	_ = w.Write(append(v.in.heads("Nhà cung cấp", "Tài khoản", "Cơ quan"), v.in.heads(d.Heads...)...)) // a buffer takes all
 	for _, r := range d.Rows {
-		_ = w.Write(append([]string{or(brands)(r.Place.Provider), r.Place.Terminal, r.Place.Agency}, digitsOf(r.Cells)...))
+		_ = w.Write(append([]string{string(or(brands)(r.Place.Provider)), r.Place.Terminal, r.Place.Agency}, digitsOf(r.Cells)...))
 	}
 	if len(d.Counters) > 0 {
-		_ = w.Write(append([]string{"Quầy", "", "Cơ quan"}, d.CountHeads...))
+		_ = w.Write(append(v.in.heads("Quầy", "", "Cơ quan"), v.in.heads(d.CountHeads...)...))
 		for _, r := range d.Counters {
-			_ = w.Write(append([]string{"Quầy", "", r.Agency}, digitsOf(r.Cells)...))
+			_ = w.Write(append([]string{v.in.Say("Quầy"), "", r.Agency}, digitsOf(r.Cells)...))
 		}
 	}
 	w.Flush()
@@ -170,7 +172,7 @@ type clearingData struct {
 }
 
 // ledgerTypes are what leaves something on an account's clearing.
-var ledgerTypes = map[string]string{"payment": "Khoản nộp chưa quyết toán", "refund": "Khoản hoàn chưa quyết toán", "settlement_line": "Dòng của nhà cung cấp, feegate không có"}
+var ledgerTypes = map[string]text{"payment": "Khoản nộp chưa quyết toán", "refund": "Khoản hoàn chưa quyết toán", "settlement_line": "Dòng của nhà cung cấp, feegate không có"}
 
 // clearing lists what an account's clearing is made of, line by line.
 func (c *Console) clearing(v *visit) error {
@@ -209,11 +211,11 @@ func (c *Console) clearingCSV(v *visit) error {
 	}
 	var b bytes.Buffer
 	w := newSheet(&b)
-	_ = w.Write([]string{"Là", "Mã", "Mã tham chiếu", "Phát sinh lúc", "Biết lúc", "Số tiền"}) // a buffer takes all
+	_ = w.Write(v.in.heads("Là", "Mã", "Mã tham chiếu", "Phát sinh lúc", "Biết lúc", "Số tiền")) // a buffer takes all
 	for _, l := range items {
-		_ = w.Write([]string{or(ledgerTypes)(l.Type), l.ID, l.Reference, l.EffectiveAt.In(vietnam).Format(time.DateTime), l.RecordedAt.In(vietnam).Format(time.DateTime), l.Amount.String()})
+		_ = w.Write([]string{v.in.Say(or(ledgerTypes)(l.Type)), l.ID, l.Reference, l.EffectiveAt.In(vietnam).Format(time.DateTime), l.RecordedAt.In(vietnam).Format(time.DateTime), l.Amount.String()})
 	}
-	_ = w.Write([]string{"Cộng", "", "", "", "", sum.String()})
+	_ = w.Write([]string{v.in.Say("Cộng"), "", "", "", "", sum.String()})
 	w.Flush()
 	return v.file("cho-quyet-toan_"+at.In(vietnam).Format("2006-01-02_1504")+".csv", b.Bytes())
 }

@@ -107,8 +107,11 @@ var sentences = func() (out []said) {
 	return out
 }()
 
-// line is what is wrong or odd, in Vietnamese.
-func line(detail string) string {
+// line is what is wrong or odd, as people read it: the rooms say it in English.
+func (t speech) line(detail string) string {
+	if t.english() {
+		return t.Say(text(detail))
+	}
 	for _, s := range sentences {
 		if s.pattern.MatchString(detail) {
 			return s.pattern.ReplaceAllString(detail, s.vi)
@@ -117,9 +120,9 @@ func line(detail string) string {
 	return detail
 }
 
-// vietnamese is the sentence where there is one, and nothing where what was said has none.
-func vietnamese(detail string) string {
-	if said := line(detail); said != detail {
+// known is the sentence where there is one, and nothing where what was said has none.
+func (t speech) known(detail string) string {
+	if said := t.line(detail); said != detail || t.english() {
 		return said
 	}
 	return ""
@@ -127,23 +130,23 @@ func vietnamese(detail string) string {
 
 var chosen = regexp.MustCompile(`^ids\[(\d{1,3})\]$`)
 
-// fieldName is a field as people know it; ids[3] is the fourth that was ticked.
-func fieldName(name string) string {
+// field is a field as people know it; ids[3] is the fourth that was ticked.
+func (t speech) field(name string) string {
 	if m := chosen.FindStringSubmatch(name); m != nil {
 		n, _ := strconv.Atoi(m[1])
-		return "Sai lệch thứ " + strconv.Itoa(n+1) + " được chọn"
+		return t.Sayf("Sai lệch thứ %d được chọn", n+1)
 	}
-	return or(fieldNames)(name)
+	return t.Say(or(fieldNames)(name))
 }
 
 // deed is what a row of a discrepancy's history was.
-func deed(what string) string {
+func deed(what string) text {
 	return or(map[string]string{"assigned": "Giao việc", "noted": "Ghi chú", "attached": "Đính kèm", "asked": "Tra soát", "answered": "Trả lời tra soát", "reopened": "Mở lại",
 		"proposed": "Đề nghị", "done": "Thực hiện", "approved": "Duyệt", "rejected": "Từ chối", "": "Đối soát"})(what)
 }
 
 // fields of forms and files whose names are not the provider's own.
-var fieldNames = map[string]string{"file": "Tệp", "date": "Ngày", "account_id": "Tài khoản", "terminal": "Mã tài khoản", "expected_lines": "Số dòng theo bảng kê", "note": "Lý do",
+var fieldNames = map[string]text{"file": "Tệp", "date": "Ngày", "account_id": "Tài khoản", "terminal": "Mã tài khoản", "expected_lines": "Số dòng theo bảng kê", "note": "Lý do",
 	"reason": "Lý do", "amount": "Số tiền", "available": "Số có thể hoàn", "order_id": "Mã yêu cầu nộp phí", "payment_id": "Mã giao dịch", "action": "Việc cần làm", "deadline": "Hạn",
 	"from": "Từ ngày", "to": "Đến ngày", "kind": "Loại", "status": "Tình trạng", "replaces": "Thay cho",
 	"owner": "Người phụ trách", "due": "Hạn trả lời", "asked_of": "Nơi nhận", "question": "Nội dung hỏi", "answer": "Câu trả lời", "min_amount": "Số tiền từ", "sort": "Sắp xếp", "after": "Trang",
@@ -153,9 +156,9 @@ var fieldNames = map[string]string{"file": "Tệp", "date": "Ngày", "account_id
 	"source_system": "Hệ thống nguồn", "mode": "Chế độ", "agencies": "Cơ quan", "digits": "Số cuối của tài khoản", "operation": "Thao tác", "number": "Sự kiện số", "standing": "Tình trạng", "role": "Là khoản"}
 
 // noted reads what the rooms note in a history: proposed X: why, approved X, rejected X, X: why.
-func noted(note string) string {
-	verb, rest := "", note
-	for en, vi := range map[string]string{"proposed ": "đề nghị: ", "approved ": "duyệt: ", "rejected ": "từ chối: "} {
+func (t speech) noted(note string) string {
+	verb, rest := text("%s"), note
+	for en, vi := range map[string]text{"proposed ": "đề nghị: %s", "approved ": "duyệt: %s", "rejected ": "từ chối: %s"} {
 		if after, ok := strings.CutPrefix(note, en); ok {
 			verb, rest = vi, after
 		}
@@ -165,7 +168,7 @@ func noted(note string) string {
 	if !known {
 		return note
 	}
-	out := verb + act
+	out := t.Sayf(verb, text(act))
 	if more {
 		out += ". " + why
 	}

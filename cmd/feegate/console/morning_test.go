@@ -22,7 +22,7 @@ func TestBothSidesOfADayCount(t *testing.T) {
 		}
 		return d
 	}
-	for want, d := range map[string]*reconciliation.Day{
+	for want, d := range map[text]*reconciliation.Day{
 		"Khớp": day(1, 0, 0, 99, 99), "Chưa có tệp": day(0, 0, 0, 0, 0), "Thiếu tệp, quá giờ": day(0, 0, 0, 0, 0, "file_missing"), "Chờ tiền về ngân hàng": day(1, 0, 99, 99, 0),
 		"Lệch với ngân hàng": day(1, 0, 9, 99, 90), "Lệch với nhà cung cấp": day(1, 7, 0, 99, 99), "Lệch cả hai bên": day(1, 7, 9, 99, 90), "Lệch, đã rõ lý do": day(1, 0, 0, 99, 0, "bank_short")} {
 		if got := verdict(d); got.Word != want {

@@ -98,13 +98,13 @@ func (c *Console) outsideStart(w http.ResponseWriter, r *http.Request) {
 	_, _, config, err := c.outside.ask(r.Context())
 	if err != nil {
 		c.Log.Error("console", "path", r.URL.Path, "error", err)
-		c.showSignIn(w, r, http.StatusServiceUnavailable, signInData{Next: inside(r.URL.Query().Get("next")), Error: "Hệ thống định danh không trả lời. Hãy thử lại sau ít phút, hoặc đăng nhập bằng mật khẩu."})
+		c.showSignIn(w, r, http.StatusServiceUnavailable, signInData{Next: inside(r.URL.Query().Get("next")), Error: c.tongues[language(r)].Say("Hệ thống định danh không trả lời. Hãy thử lại sau ít phút, hoặc đăng nhập bằng mật khẩu.")})
 		return
 	}
 	e := errand{rand.Text(), rand.Text(), oauth2.GenerateVerifier(), inside(r.URL.Query().Get("next")), time.Now().Add(outsideTime).Unix()}
 	raw, err := json.Marshal(e)
 	if err != nil {
-		(&visit{c: c, w: w, r: r}).refuse(err)
+		c.visit(w, r).refuse(err)
 		return
 	}
 	http.SetCookie(w, c.errandCookie(base64.RawURLEncoding.EncodeToString(raw), int(outsideTime.Seconds())))
@@ -118,7 +118,7 @@ func (c *Console) outsideOpen(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	if !c.Admit(c.Visitors.Address(r)) {
-		http.Error(w, "Quá nhiều yêu cầu, vui lòng thử lại sau.", http.StatusTooManyRequests)
+		http.Error(w, c.tongues[language(r)].Say(tooMany), http.StatusTooManyRequests)
 		return false
 	}
 	return true
@@ -146,12 +146,12 @@ func (c *Console) outsideBack(w http.ResponseWriter, r *http.Request) {
 	}
 	e := errandOf(r)
 	http.SetCookie(w, c.errandCookie("", -1))
-	fail := func(status int, said string) {
+	fail := func(status int, said text) {
 		next := "/console"
 		if e != nil {
 			next = inside(e.Next)
 		}
-		c.showSignIn(w, r, status, signInData{Next: next, Error: said})
+		c.showSignIn(w, r, status, signInData{Next: next, Error: c.tongues[language(r)].Say(said)})
 	}
 	if e == nil {
 		fail(http.StatusBadRequest, "Phiên đăng nhập này đã cũ, hoặc không bắt đầu từ trình duyệt này. Hãy đăng nhập lại.")
@@ -182,12 +182,12 @@ func (c *Console) outsideBack(w http.ResponseWriter, r *http.Request) {
 	case errors.Is(err, identity.ErrLastAdmin):
 		fail(http.StatusForbidden, "Bạn là quản trị cuối cùng, nên vai trò chưa thể bị bỏ. Hãy thêm một quản trị khác.")
 	case err != nil:
-		(&visit{c: c, w: w, r: r}).refuse(err)
+		c.visit(w, r).refuse(err)
 	default:
 		http.SetCookie(w, c.cookie(token, int(identity.AbsoluteLimit.Seconds())))
 		// A redirect from here would still count as coming from the other site, and the strict cookie would stay at home.
 		w.Header().Set("Refresh", "0; url="+inside(e.Next))
-		v := &visit{c: c, w: w, r: r}
+		v := c.visit(w, r)
 		if err := v.show(http.StatusOK, "welcome", "Đã đăng nhập", struct{ Next string }{inside(e.Next)}); err != nil {
 			v.refuse(err)
 		}

@@ -26,10 +26,11 @@ type paymentData struct {
 
 // moment is one thing that happened to a payment or its money.
 type moment struct {
-	At                      time.Time
-	What, State, By, Detail string
-	Says                    word   // where it is no state of a payment
-	Link, Raw               string // where more stands; a message as received
+	At                time.Time
+	What              text
+	State, By, Detail string
+	Says              word   // where it is no state of a payment
+	Link, Raw         string // where more stands; a message as received
 }
 
 // timeline puts everything that happened into one row of time.
@@ -41,11 +42,11 @@ func (v *visit) timeline(p *gateway.PaymentView, raw bool) ([]moment, error) {
 	}
 	out = append(out, said...)
 	for _, h := range p.History {
-		out = append(out, moment{At: h.RecordedAt, State: h.To, By: or(sources)(h.Source), Detail: told(h.Detail)})
+		out = append(out, moment{At: h.RecordedAt, State: h.To, By: v.in.Say(or(sources)(h.Source)), Detail: v.in.told(h.Detail)})
 	}
 	for i := range p.Refunds {
 		r := &p.Refunds[i]
-		what := "Hoàn " + page.Money(r.Amount) + ":"
+		what := text(v.in.Sayf("Hoàn %s:", page.Money(r.Amount)))
 		out = append(out, moment{At: r.RequestedAt, What: what, State: gateway.RefundRequested, By: v.who(r.RequestedBy)})
 		if r.DecidedAt != nil && r.DecidedBy != nil {
 			decided := gateway.RefundApproved
@@ -58,9 +59,9 @@ func (v *visit) timeline(p *gateway.PaymentView, raw bool) ([]moment, error) {
 			out = append(out, moment{At: *r.SubmittedAt, What: what, State: gateway.RefundSubmitted})
 		}
 		if r.RecordedAt != nil && r.Status == gateway.RefundSucceeded {
-			by := "nhà cung cấp"
+			by := v.in.Say("nhà cung cấp")
 			if r.Manual {
-				by = "ngân hàng"
+				by = v.in.Say("ngân hàng")
 			}
 			out = append(out, moment{At: *r.RecordedAt, What: what, State: r.Status, By: by})
 		}

@@ -41,8 +41,9 @@ func (v *visit) everywhere() error {
 }
 
 type roleRow struct {
-	Code, Name string
-	Has        bool
+	Code string
+	Name text
+	Has  bool
 }
 
 func roleRows(has []identity.Role) (out []roleRow) {
@@ -54,7 +55,7 @@ func roleRows(has []identity.Role) (out []roleRow) {
 
 type userRow struct {
 	identity.User
-	Does []string
+	Does []text
 }
 
 func rowOf(u *identity.User) userRow {
@@ -99,11 +100,15 @@ func (c *Console) users(v *visit) error {
 
 // toldData is a secret that is shown this once.
 type toldData struct {
-	Heading, What, Secret, Next, Back string
+	Heading string
+	What    text
+	Secret  string
+	Next    text
+	Back    string
 }
 
 // tell shows a secret in the answer to the act that made it.
-func (v *visit) tell(d toldData) error { return v.show(http.StatusOK, "told", d.Heading, d) }
+func (v *visit) tell(d toldData) error { return v.show(http.StatusOK, "told", text(d.Heading), d) }
 
 func (v *visit) roles() (out []identity.Role) {
 	for _, r := range v.r.PostForm["role"] {
@@ -121,7 +126,7 @@ func (v *visit) agencies() ([]string, error) {
 	}
 	for _, code := range codes {
 		if known[code] == "" {
-			return nil, &gateway.Problem{Name: gateway.ProblemInvalid, Fields: []gateway.FieldError{{Field: "agencies", Detail: "không có cơ quan " + code + " trong danh mục"}}}
+			return nil, &gateway.Problem{Name: gateway.ProblemInvalid, Fields: []gateway.FieldError{{Field: "agencies", Detail: v.in.Sayf("không có cơ quan %s trong danh mục", code)}}}
 		}
 	}
 	return codes, nil
@@ -130,7 +135,7 @@ func (v *visit) agencies() ([]string, error) {
 // madePassword is one of 100 random bits, to be changed at the first sign-in.
 func madePassword() string { return strings.ToLower(rand.Text()[:20]) }
 
-const passwordNext = "Đưa mật khẩu này cho đúng người, bằng đường khác với tên đăng nhập. Người đó phải đổi ngay lần đăng nhập đầu."
+const passwordNext text = "Đưa mật khẩu này cho đúng người, bằng đường khác với tên đăng nhập. Người đó phải đổi ngay lần đăng nhập đầu."
 
 func (c *Console) createUser(v *visit) error {
 	if err := v.everywhere(); err != nil {
@@ -146,7 +151,7 @@ func (c *Console) createUser(v *visit) error {
 	if err != nil {
 		return personProblem(err)
 	}
-	return v.tell(toldData{"Đã thêm " + u.Name, "Mật khẩu lần đầu", password, passwordNext, "/console/users/" + u.ID})
+	return v.tell(toldData{v.in.Sayf("Đã thêm %s", u.Name), "Mật khẩu lần đầu", password, passwordNext, "/console/users/" + u.ID})
 }
 
 func (c *Console) setOTPRoles(v *visit) error {
@@ -174,7 +179,7 @@ func (c *Console) user(v *visit) error {
 	if err != nil {
 		return personProblem(err)
 	}
-	return v.show(http.StatusOK, "user", u.Name, userData{userRow: rowOf(u), Roles: roleRows(u.Roles), Scope: strings.Join(u.Agencies, ", "), Self: u.ID == v.session.Principal.ID, Manages: v.may(managing...)})
+	return v.show(http.StatusOK, "user", text(u.Name), userData{userRow: rowOf(u), Roles: roleRows(u.Roles), Scope: strings.Join(u.Agencies, ", "), Self: u.ID == v.session.Principal.ID, Manages: v.may(managing...)})
 }
 
 // onUser does something to another person.
@@ -204,7 +209,7 @@ func (c *Console) onUser(v *visit) error {
 	case "password":
 		password := madePassword()
 		if err = c.Identity.SetPassword(ctx, v.actor(), id, password); err == nil {
-			return v.tell(toldData{"Đã đặt lại mật khẩu", "Mật khẩu tạm", password, passwordNext, "/console/users/" + url.PathEscape(id)})
+			return v.tell(toldData{v.in.Say("Đã đặt lại mật khẩu"), "Mật khẩu tạm", password, passwordNext, "/console/users/" + url.PathEscape(id)})
 		}
 	default:
 		err = identity.ErrNotFound
@@ -277,7 +282,7 @@ func (c *Console) keys(v *visit) error {
 	return v.show(http.StatusOK, "keys", "Khóa API", d)
 }
 
-const keyNext = "Chép ngay vào nơi giữ bí mật của phần mềm gọi: feegate chỉ giữ dấu vết, không xem lại được."
+const keyNext text = "Chép ngay vào nơi giữ bí mật của phần mềm gọi: feegate chỉ giữ dấu vết, không xem lại được."
 
 func (c *Console) createKey(v *visit) error {
 	client, err := v.ownClient()
@@ -303,7 +308,7 @@ func (c *Console) createKey(v *visit) error {
 	if err != nil {
 		return personProblem(err)
 	}
-	return v.tell(toldData{"Đã tạo khóa " + k.Name, "Khóa", secret, keyNext, "/console/keys"})
+	return v.tell(toldData{v.in.Sayf("Đã tạo khóa %s", k.Name), "Khóa", secret, keyNext, "/console/keys"})
 }
 
 func (c *Console) createClient(v *visit) error {
@@ -333,7 +338,7 @@ func (c *Console) onKey(v *visit) error {
 		if err != nil {
 			return personProblem(err)
 		}
-		return v.tell(toldData{"Đã tạo khóa thay " + k.Name, "Khóa mới", secret, keyNext + " Khóa cũ còn dùng được thêm " + strconv.Itoa(hours) + " giờ.", "/console/keys"})
+		return v.tell(toldData{v.in.Sayf("Đã tạo khóa thay %s", k.Name), "Khóa mới", secret, text(v.in.Say(keyNext) + " " + v.in.Sayf("Khóa cũ còn dùng được thêm %d giờ.", hours)), "/console/keys"})
 	case "revoke":
 		if err := c.Identity.RevokeKey(ctx, v.actor(), client, id); err != nil {
 			return personProblem(err)

@@ -34,13 +34,13 @@ func (c *Console) mountProviders(mux *http.ServeMux) {
 }
 
 // operationWords name what a provider is asked for.
-var operationWords = map[string]string{"checkout": "tạo giao dịch", "lookup": "tra cứu", "refund": "hoàn tiền", "cancel": "hủy giao dịch"}
+var operationWords = map[string]text{"checkout": "tạo giao dịch", "lookup": "tra cứu", "refund": "hoàn tiền", "cancel": "hủy giao dịch"}
 
 // stateWords name how a breaker stands: a word, a shape and how it looks.
 var stateWords = map[string]word{"closed": {"good", "●", "Thông"}, "half_open": {"warn", "◐", "Đang thử lại"}, "open": {"bad", "✕", "Ngắt"}}
 
 // overrideWords name an operator's word over a breaker.
-var overrideWords = map[string]string{account.ModeAutomatic: "tự động", account.ModeOpen: "ngắt bằng tay", account.ModeClosed: "mở bằng tay, dù lỗi"}
+var overrideWords = map[string]text{account.ModeAutomatic: "tự động", account.ModeOpen: "ngắt bằng tay", account.ModeClosed: "mở bằng tay, dù lỗi"}
 
 // circuitRow is one operation of one account now, in this process.
 type circuitRow struct {
@@ -71,15 +71,15 @@ type providerRow struct {
 const stripWidth = 288
 
 // strip draws the last day of an operation from its changes; what nobody noted was closed.
-func strip(changes []gateway.ProviderChange, accountID, operation string, now time.Time) (out []stretch, says string) {
+func (t speech) strip(changes []gateway.ProviderChange, accountID, operation string, now time.Time) (out []stretch, says string) {
 	from := now.Add(-24 * time.Hour)
-	at := func(t time.Time) float64 { return max(0, t.Sub(from).Hours()) / 24 * stripWidth }
+	at := func(when time.Time) float64 { return max(0, when.Sub(from).Hours()) / 24 * stripWidth }
 	state, begun, open := "closed", from, time.Duration(0)
-	end := func(t time.Time) {
-		if t.After(begun) {
-			out = append(out, stretch{fmt.Sprintf("%.2f", at(begun)), fmt.Sprintf("%.2f", max(0.8, at(t)-at(begun))), state})
+	end := func(until time.Time) {
+		if until.After(begun) {
+			out = append(out, stretch{fmt.Sprintf("%.2f", at(begun)), fmt.Sprintf("%.2f", max(0.8, at(until)-at(begun))), state})
 			if state != "closed" {
-				open += t.Sub(begun)
+				open += until.Sub(begun)
 			}
 		}
 	}
@@ -99,13 +99,13 @@ func strip(changes []gateway.ProviderChange, accountID, operation string, now ti
 	}
 	end(now)
 	if open == 0 {
-		return out, "24 giờ qua: thông suốt"
+		return out, t.Say("24 giờ qua: thông suốt")
 	}
-	return out, fmt.Sprintf("24 giờ qua: ngắt %d lần, cộng %d phút không thông", cuts, int(open.Minutes()+0.5))
+	return out, t.Sayf("24 giờ qua: ngắt %d lần, cộng %d phút không thông", cuts, int(open.Minutes()+0.5))
 }
 
 // circuits are the operations of an account, those never called too.
-func (c *Console) circuits(e *account.Entry, changes []gateway.ProviderChange) (out []circuitRow) {
+func (c *Console) circuits(in speech, e *account.Entry, changes []gateway.ProviderChange) (out []circuitRow) {
 	states := map[string]breaker.State{}
 	for _, st := range c.Breakers.Snapshot(e.Account.ID) {
 		states[string(st.Operation)] = st
@@ -130,20 +130,20 @@ func (c *Console) circuits(e *account.Entry, changes []gateway.ProviderChange) (
 				row.Mode = account.ModeClosed
 			}
 		}
-		row.Strip, row.Says = strip(changes, e.Account.ID, op, c.Now())
+		row.Strip, row.Says = in.strip(changes, e.Account.ID, op, c.Now())
 		out = append(out, row)
 	}
 	return out
 }
 
 func (v *visit) providerRow(e *account.Entry, changes []gateway.ProviderChange, agencies map[string]string) providerRow {
-	row := providerRow{Entry: e, Place: v.place(&e.Account, agencies), Circuits: v.c.circuits(e, changes), Word: word{"good", "●", "Dùng được"}}
+	row := providerRow{Entry: e, Place: v.place(&e.Account, agencies), Circuits: v.c.circuits(v.in, e, changes), Word: word{"good", "●", "Dùng được"}}
 	now := v.c.Now()
 	row.Problems = e.Problems(now)
 	until, off := e.Account.UnderMaintenance(now)
 	switch {
 	case off:
-		row.Word = word{"warn", "◌", "Bảo trì đến " + until.In(vietnam).Format("02/01 15:04")}
+		row.Word = word{"warn", "◌", text(v.in.Sayf("Bảo trì đến %s", until.In(vietnam).Format("02/01 15:04")))}
 	case len(row.Problems) > 0:
 		row.Word = word{"bad", "✕", "Không dùng được"}
 	default:
@@ -271,7 +271,7 @@ func (c *Console) provider(v *visit) error {
 	for _, w := range windows {
 		d.Windows = append(d.Windows, windowRow{w, v.who(w.By), w.EndedAt == nil && now.Before(w.To)})
 	}
-	return v.show(http.StatusOK, "provider", d.Place.Agency, d)
+	return v.show(http.StatusOK, "provider", text(d.Place.Agency), d)
 }
 
 // operationProblem says what is wrong with an operator's wish.

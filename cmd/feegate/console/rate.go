@@ -12,13 +12,13 @@ import (
 )
 
 // figureWords name the figures whose evidence the page links to.
-var figureWords = map[string]string{
+var figureWords = map[string]text{
 	"transactions": "Giao dịch trực tuyến", "transactions.denominator": "Mọi lượt nộp", "transactions_upper": "Trực tuyến, kể cả chưa đối soát",
 	"transactions_remote": "Trực tuyến từ xa", "bank_proven": "Có chứng từ ngân hàng", "dossiers": "Hồ sơ nộp trực tuyến trọn vẹn", "dossiers.denominator": "Hồ sơ đã nộp",
 	"coverage": "Hồ sơ có đủ dữ liệu", "coverage.denominator": "Hồ sơ đã đóng phải nộp phí",
 }
 
-var bucketWords = map[string]string{"online": "Trực tuyến, đã đối soát", "online_provisional": "Trực tuyến, chờ đối soát", "mixed": "Nửa trực tuyến, nửa tại quầy",
+var bucketWords = map[string]text{"online": "Trực tuyến, đã đối soát", "online_provisional": "Trực tuyến, chờ đối soát", "mixed": "Nửa trực tuyến, nửa tại quầy",
 	"incomplete": "Nộp chưa đủ", "proxy": "Cán bộ nộp thay", "unproven": "Chưa có chứng cứ", "noncash_other": "Không tiền mặt khác", "cash": "Tiền mặt"}
 
 type rateData struct {
@@ -32,8 +32,9 @@ type rateData struct {
 }
 
 type bucketRow struct {
-	Code, Name string
-	Count      int64
+	Code  string
+	Name  text
+	Count int64
 }
 
 // maxMovers is how many procedures the page names; Nhìn tới has them all.
@@ -76,7 +77,7 @@ func (c *Console) rate(v *visit) error {
 	for _, b := range adoption.Buckets() {
 		d.Buckets = append(d.Buckets, bucketRow{b, bucketWords[b], report.Total.Buckets[b]})
 	}
-	if d.Trend, err = c.trend(v.r.Context(), q, report.Total.Targets); err != nil {
+	if d.Trend, err = c.trend(v.r.Context(), v.in, q, report.Total.Targets); err != nil {
 		return err
 	}
 	ahead, err := c.Adoption.Outlook(v.r.Context(), v.caller())
@@ -94,10 +95,11 @@ func (v *visit) reads() bool {
 
 type evidenceData struct {
 	*adoption.List
-	Name, Group, Bucket string
-	Reads               bool
-	Next                string
-	Back                string
+	Name, Bucket text
+	Group        string
+	Reads        bool
+	Next         string
+	Back         string
 }
 
 func (c *Console) evidence(v *visit) error {
@@ -113,7 +115,7 @@ func (c *Console) evidence(v *visit) error {
 	d := evidenceData{List: list, Name: figureWords[list.Figure], Group: b.Group, Bucket: bucketWords[b.Bucket], Reads: v.reads(),
 		Back: "/console/rate?from=" + url.QueryEscape(b.From) + "&to=" + url.QueryEscape(b.To) + "&cut=" + url.QueryEscape(list.Cut)}
 	if d.Name == "" {
-		d.Name = list.Figure
+		d.Name = text(list.Figure)
 	}
 	if b.Given {
 		agencies, err := c.Gateway.Agencies(v.r.Context())

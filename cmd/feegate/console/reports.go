@@ -80,7 +80,7 @@ func (v *visit) revisionRow(r adoption.Revision) revisionRow {
 // closedBy names who closed a report: a person, or the schedule.
 func (v *visit) closedBy(id string) string {
 	if id == adoption.System {
-		return "Theo lịch"
+		return v.in.Say("Theo lịch")
 	}
 	return v.who(id)
 }
@@ -122,7 +122,7 @@ type revisionData struct {
 }
 
 type movedRow struct {
-	Name string
+	Name text
 	adoption.Moved
 }
 
@@ -158,7 +158,7 @@ func (c *Console) revision(v *visit) error {
 			return err
 		}
 	}
-	return v.show(http.StatusOK, "revision", "Báo cáo từ "+vietDate(from)+" đến "+vietDate(to)+", lần "+strconv.Itoa(n), d)
+	return v.show(http.StatusOK, "revision", text(v.in.Sayf("Báo cáo từ %s đến %s, lần %d", vietDate(from), vietDate(to), n)), d)
 }
 
 func vietDate(day string) string {

@@ -14,7 +14,7 @@ import (
 type searchData struct {
 	Q        string
 	Orders   []*gateway.OrderView
-	Why      string // why the orders are found
+	Why      text   // why the orders are found
 	Day      string // of a payment whose number nobody has
 	Amount   string
 	Digits   string
@@ -33,14 +33,15 @@ func (d searchData) Nothing() bool {
 // foundRow is one thing of the bank's or a file's, what it is, why it was found, and where it leads.
 type foundRow struct {
 	reconciliation.Found
-	What, Says, Path string
-	Place            place
+	What, Says text
+	Path       string
+	Place      place
 }
 
-var foundWords = map[string]string{"bank_line": "Khoản trên sao kê", "transfer": "Chuyển khoản đã được báo", "payout": "Lần nhà cung cấp trả tiền", "deposit": "Giấy nộp tiền mặt", "settlement_line": "Dòng trong tệp của nhà cung cấp",
+var foundWords = map[string]text{"bank_line": "Khoản trên sao kê", "transfer": "Chuyển khoản đã được báo", "payout": "Lần nhà cung cấp trả tiền", "deposit": "Giấy nộp tiền mặt", "settlement_line": "Dòng trong tệp của nhà cung cấp",
 	"settlement": "Tệp của nhà cung cấp", "statement": "Sao kê ngân hàng", "bank_account": "Tài khoản ngân hàng"}
 
-var foundReasons = map[string]string{"bank_reference": "mã của ngân hàng", "number": "số thứ tự của khoản trên sao kê", "id": "mã", "slip_number": "số giấy nộp tiền", "reference": "mã tham chiếu", "transaction": "mã giao dịch của nhà cung cấp",
+var foundReasons = map[string]text{"bank_reference": "mã của ngân hàng", "number": "số thứ tự của khoản trên sao kê", "id": "mã", "slip_number": "số giấy nộp tiền", "reference": "mã tham chiếu", "transaction": "mã giao dịch của nhà cung cấp",
 	"file_name": "tên tệp", "bank_account": "số tài khoản"}
 
 // pathOf is the page of what was found: the movement at the bank, else the payment, else the discrepancy, else the day.

@@ -51,12 +51,17 @@ func inside(next string) string {
 
 type signInData struct{ Next, Error, Name, Outside string }
 
+const tooMany text = "Quá nhiều yêu cầu, vui lòng thử lại sau."
+
 func (c *Console) signInPage(w http.ResponseWriter, r *http.Request) {
+	if c.visit(w, r).turned() {
+		return
+	}
 	c.showSignIn(w, r, http.StatusOK, signInData{Next: inside(r.URL.Query().Get("next"))})
 }
 
 func (c *Console) showSignIn(w http.ResponseWriter, r *http.Request, status int, d signInData) {
-	v := &visit{c: c, w: w, r: r}
+	v := c.visit(w, r)
 	if c.outside != nil {
 		d.Outside = c.outside.Label
 	}
@@ -67,14 +72,14 @@ func (c *Console) showSignIn(w http.ResponseWriter, r *http.Request, status int,
 
 // signIn opens a session. That a form of another site cannot do so is seen to by the browser's word on where it comes from.
 func (c *Console) signIn(w http.ResponseWriter, r *http.Request) {
-	address := c.Visitors.Address(r)
+	address, in := c.Visitors.Address(r), c.tongues[language(r)]
 	if !c.Admit(address) {
-		http.Error(w, "Quá nhiều yêu cầu, vui lòng thử lại sau.", http.StatusTooManyRequests)
+		http.Error(w, in.Say(tooMany), http.StatusTooManyRequests)
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, 8<<10)
 	if err := r.ParseForm(); err != nil {
-		http.Error(w, "Biểu mẫu không đọc được.", http.StatusBadRequest)
+		http.Error(w, in.Say("Biểu mẫu không đọc được."), http.StatusBadRequest)
 		return
 	}
 	d := signInData{Next: inside(r.PostForm.Get("next")), Name: r.PostForm.Get("name")}
@@ -83,13 +88,13 @@ func (c *Console) signIn(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case errors.As(err, &locked):
 		w.Header().Set("Retry-After", fmt.Sprint(int(locked.RetryAfter.Seconds())+1))
-		d.Error = fmt.Sprintf("Đăng nhập sai quá nhiều lần. Hãy thử lại sau %d phút.", int(locked.RetryAfter.Minutes())+1)
+		d.Error = in.Sayf("Đăng nhập sai quá nhiều lần. Hãy thử lại sau %d phút.", int(locked.RetryAfter.Minutes())+1)
 		c.showSignIn(w, r, http.StatusTooManyRequests, d)
 	case errors.Is(err, identity.ErrBadCredentials):
-		d.Error = "Tên, mật khẩu hoặc mã xác thực không đúng. Nếu bạn đã bật mã xác thực, mỗi mã chỉ dùng được một lần: hãy chờ mã tiếp theo."
+		d.Error = in.Say("Tên, mật khẩu hoặc mã xác thực không đúng. Nếu bạn đã bật mã xác thực, mỗi mã chỉ dùng được một lần: hãy chờ mã tiếp theo.")
 		c.showSignIn(w, r, http.StatusUnauthorized, d)
 	case err != nil:
-		(&visit{c: c, w: w, r: r}).refuse(err)
+		c.visit(w, r).refuse(err)
 	default:
 		http.SetCookie(w, c.cookie(token, int(identity.AbsoluteLimit.Seconds())))
 		http.Redirect(w, r, d.Next, http.StatusSeeOther)

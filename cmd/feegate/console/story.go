@@ -15,12 +15,12 @@ var verdictWords = map[string]word{"recorded": {"good", "✓", "Xác thực, đ�
 	"unknown_payment": {"warn", "○", "Không biết giao dịch này"}, "forged": {"bad", "✕", "Không xác thực được, bỏ qua"}, "malformed": {"bad", "✕", "Không đọc được, bỏ qua"},
 	"wrong_method": {"bad", "✕", "Sai cách gọi, bỏ qua"}, "failed": {"warn", "!", "feegate lỗi, mời gửi lại"}, "nothing": {"good", "○", "Xác thực, không nói về tiền"}}
 
-var heardWords = map[string]string{"callback": "Nhà cung cấp báo", "return": "Người nộp quay lại mang theo tin"}
+var heardWords = map[string]text{"callback": "Nhà cung cấp báo:", "return": "Người nộp quay lại mang theo tin:"}
 
 var outcomeWords = map[string]word{"succeeded": {"good", "●", "Thành công"}, "failed": {"bad", "✕", "Không thành công"}, "pending": {"warn", "◐", "Chờ kết quả"}, "expired": {"bad", "✕", "Hết hạn"},
 	"uncertain": {"warn", "!", "Không rõ"}, "not_found": {"warn", "○", "Không có giao dịch này"}, "reversed": {"bad", "↩", "Bị thu hồi"}}
 
-var ruleWords = map[string]string{"transaction": "theo mã giao dịch", "reference": "theo mã tham chiếu", "person": "do người ghép"}
+var ruleWords = map[string]text{"transaction": "theo mã giao dịch", "reference": "theo mã tham chiếu", "person": "do người ghép"}
 
 // said adds to a payment's moments what was heard and asked about it, and what the reconciliation did; with raw, the messages as received.
 func (v *visit) said(p *gateway.PaymentView, raw bool) ([]moment, error) {
@@ -43,22 +43,22 @@ func (v *visit) said(p *gateway.PaymentView, raw bool) ([]moment, error) {
 		return at
 	}
 	for _, h := range heard {
-		m := moment{At: before(h.At, h.Kind), What: or(heardWords)(h.Kind) + ":", Says: verdictWords[h.Verdict], Raw: strings.ToValidUTF8(h.Raw, "�")}
+		m := moment{At: before(h.At, h.Kind), What: or(heardWords)(h.Kind), Says: verdictWords[h.Verdict], Raw: strings.ToValidUTF8(h.Raw, "�")}
 		if m.Says.Word == "" {
-			m.Says = word{"warn", "○", h.Verdict}
+			m.Says = word{"warn", "○", text(h.Verdict)}
 		}
 		out = append(out, m)
 	}
 	for _, a := range asked {
 		m := moment{At: before(a.At, "lookup"), What: "feegate hỏi lại:", Says: outcomeWords[a.Outcome], By: fmt.Sprintf("%d ms", a.TookMS), Detail: a.Detail}
 		if m.Says.Word == "" {
-			m.Says = word{"warn", "○", a.Outcome}
+			m.Says = word{"warn", "○", text(a.Outcome)}
 		}
 		if a.Object != p.ID {
 			m.What = "feegate hỏi về khoản hoàn:"
 		}
 		if a.Code != "" {
-			m.Detail = strings.TrimSpace("mã " + a.Code + " " + a.Detail)
+			m.Detail = strings.TrimSpace(v.in.Sayf("mã %s", a.Code) + " " + a.Detail)
 		}
 		out = append(out, m)
 	}
@@ -76,17 +76,17 @@ func (v *visit) happened(e *reconciliation.Event) moment {
 	}
 	switch e.What {
 	case "matched":
-		m.What, m.Says = fmt.Sprintf("Dòng %d của tệp đối soát", e.Line), word{"good", "●", "Khớp " + or(ruleWords)(e.Detail)}
+		m.What, m.Says = text(v.in.Sayf("Dòng %d của tệp đối soát", e.Line)), word{"good", "●", text(v.in.Sayf("Khớp %s", or(ruleWords)(e.Detail)))}
 	case "unmatched":
-		m.What, m.Says = fmt.Sprintf("Dòng %d của tệp đối soát", e.Line), word{"warn", "○", "Bỏ ghép"}
+		m.What, m.Says = text(v.in.Sayf("Dòng %d của tệp đối soát", e.Line)), word{"warn", "○", "Bỏ ghép"}
 	case "found":
-		m.What, m.Says = "Thấy sai lệch:", word{"bad", "○", kinds[e.Detail].Name}
+		m.What, m.Says = "Thấy sai lệch:", word{"bad", "○", text(v.in.guide(e.Detail).Name)}
 	case "healed":
-		m.What, m.Says = kinds[e.Detail].Name+":", word{"good", "●", "Tự hết khi số liệu khớp"}
+		m.What, m.Says = text(v.in.guide(e.Detail).Name)+":", word{"good", "●", "Tự hết khi số liệu khớp"}
 	case "resolved":
-		m.What, m.Says = kinds[e.Detail].Name+":", state(e.What)
+		m.What, m.Says = text(v.in.guide(e.Detail).Name)+":", state(e.What)
 	default: // of a resolution
-		m.What, m.Says = or(actions)(e.Detail)+":", state(e.What)
+		m.What, m.Says = text(v.in.Say(or(actions)(e.Detail)))+":", state(e.What)
 	}
 	if e.Import != "" {
 		m.Link = "/console/imports/" + url.PathEscape(e.Import)

@@ -18,7 +18,7 @@ import (
 
 // termsView is on what terms an account takes money, for people to read.
 type termsView struct {
-	Kinds         []string
+	Kinds         []text
 	Min, Max      vnd.Amount
 	Tariff        string
 	Beneficiaries []beneficiaryRow
@@ -32,7 +32,7 @@ type beneficiaryRow struct {
 }
 
 // kindNames name what is taken.
-var kindNames = map[string]string{"phi": "phí", "le_phi": "lệ phí", "nvtc": "nghĩa vụ tài chính về đất đai"}
+var kindNames = map[string]text{"phi": "phí", "le_phi": "lệ phí", "nvtc": "nghĩa vụ tài chính về đất đai"}
 
 func (v *visit) terms(e *account.Entry) termsView {
 	a := &e.Account

@@ -100,16 +100,16 @@ func (v *visit) waiting() ([]waiting, error) {
 	}
 	var out []waiting
 	for _, p := range proposals {
-		out = append(out, waiting{"/console/discrepancies/" + p.Discrepancy, actions[p.Action] + ": " + kinds[p.Kind].Name, p.Amount, v.who(p.ProposedBy), p.ProposedAt, p.ProposedBy == me})
+		out = append(out, waiting{"/console/discrepancies/" + p.Discrepancy, v.in.Say(text(actions[p.Action])) + ": " + v.in.guide(p.Kind).Name, p.Amount, v.who(p.ProposedBy), p.ProposedAt, p.ProposedBy == me})
 	}
 	days, err := v.c.Reconciler.WaitingDays(v.r.Context(), v.caller(), mostWaiting)
 	if err != nil {
 		return nil, err
 	}
 	for _, d := range days {
-		w := waiting{"/console/days/" + d.Date + "?account=" + d.AccountID + "#closing", "Ký ngày " + page.Day(d.Date), d.Amount, v.who(d.By), d.At, d.By == me}
+		w := waiting{"/console/days/" + d.Date + "?account=" + d.AccountID + "#closing", v.in.Sayf("Ký ngày %s", page.Day(d.Date)), d.Amount, v.who(d.By), d.At, d.By == me}
 		if d.What == "reopen" {
-			w.Path, w.What = "/console/closings/"+d.Date+"?account="+d.AccountID, "Mở lại ngày "+page.Day(d.Date)
+			w.Path, w.What = "/console/closings/"+d.Date+"?account="+d.AccountID, v.in.Sayf("Mở lại ngày %s", page.Day(d.Date))
 		}
 		out = append(out, w)
 	}
@@ -119,7 +119,7 @@ func (v *visit) waiting() ([]waiting, error) {
 	}
 	for i := range refunds {
 		r := &refunds[i]
-		out = append(out, waiting{"/console/payments/" + r.Payment, "Hoàn tiền", r.Amount, v.who(r.RequestedBy), r.RequestedAt, r.RequestedBy == me})
+		out = append(out, waiting{"/console/payments/" + r.Payment, v.in.Say("Hoàn tiền"), r.Amount, v.who(r.RequestedBy), r.RequestedAt, r.RequestedBy == me})
 	}
 	return out, nil
 }
@@ -170,7 +170,7 @@ func (c *Console) day(v *visit) error {
 			return err
 		}
 		d.Rows = rows(days, d.All)
-		return v.show(http.StatusOK, "day", "Ngày đối soát "+at.Format("02/01/2006"), d)
+		return v.show(http.StatusOK, "day", text(v.in.Sayf("Ngày đối soát %s", at.Format("02/01/2006"))), d)
 	}
 	if d.Day, err = c.Reconciler.Days(v.r.Context(), v.caller(), date, id); err != nil {
 		return err
@@ -212,7 +212,7 @@ func (c *Console) day(v *visit) error {
 	if d.Closing, err = v.closing(id, date); err != nil {
 		return err
 	}
-	return v.show(http.StatusOK, "day", "Ngày đối soát "+at.Format("02/01/2006"), d)
+	return v.show(http.StatusOK, "day", text(v.in.Sayf("Ngày đối soát %s", at.Format("02/01/2006"))), d)
 }
 
 // match reconciles an account's day again.

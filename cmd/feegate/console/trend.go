@@ -41,7 +41,7 @@ type trendData struct {
 
 // trend is the rate by month over the year that ends with the period, within what the person may see. Months without any payment stand as
 // gaps: nothing was measured.
-func (c *Console) trend(ctx context.Context, q adoption.Question, targets []adoption.Target) (*trendData, error) {
+func (c *Console) trend(ctx context.Context, in speech, q adoption.Question, targets []adoption.Target) (*trendData, error) {
 	last, err := time.Parse(time.DateOnly, q.To)
 	if err != nil {
 		return nil, fmt.Errorf("the trend of a period that ends on %q: %w", q.To, err)
@@ -93,9 +93,9 @@ func (c *Console) trend(ctx context.Context, q adoption.Question, targets []adop
 		y, _ := at(&r)
 		out.Lines = append(out.Lines, line100{t.Percent, y})
 	}
-	out.Says = "Chưa có tháng nào có lượt nộp."
+	out.Says = in.Say("Chưa có tháng nào có lượt nộp.")
 	if begun != nil {
-		out.Says = fmt.Sprintf("Tháng %s: %s; tháng %s: %s.", begun.Name, percent(&begun.Rate), ended.Name, percent(&ended.Rate))
+		out.Says = in.Sayf("Tháng %s: %s; tháng %s: %s.", begun.Name, percent(&begun.Rate), ended.Name, percent(&ended.Rate))
 	}
 	return out, nil
 }

@@ -149,8 +149,8 @@ func (v *visit) refuseUpload(d uploadData, err error) error {
 		d.Errors = []providers.LineError{{Field: "Tệp", Detail: "chưa nhận hết; hãy gửi lại"}}
 	case errors.As(err, &p):
 		m := meaningOf(p.Name)
-		d.Errors = []providers.LineError{{Detail: m.what + ". " + m.next}}
-		if said := vietnamese(p.Detail); said != "" {
+		d.Errors = []providers.LineError{{Detail: v.in.Say(m.what) + ". " + v.in.Say(m.next)}}
+		if said := v.in.known(p.Detail); said != "" {
 			d.Errors[0].Detail += " (" + said + ")"
 		}
 		for _, f := range p.Fields {

@@ -39,7 +39,10 @@ type statementPart struct {
 }
 
 // column says what a table's column was read as.
-type column struct{ Is, Words string }
+type column struct {
+	Is    text
+	Words string
+}
 
 type layoutRow struct {
 	reconciliation.Layout
@@ -52,7 +55,7 @@ type payoutRow struct {
 }
 
 // columnNames are what a column can hold, as the statements' reader calls it.
-var columnNames = map[string]string{"booking date": "Ngày hạch toán", "value date": "Ngày hiệu lực", "reference": "Mã của ngân hàng", "debit": "Tiền ra", "credit": "Tiền vào", "amount": "Số tiền", "mark": "Dấu vào/ra",
+var columnNames = map[string]text{"booking date": "Ngày hạch toán", "value date": "Ngày hiệu lực", "reference": "Mã của ngân hàng", "debit": "Tiền ra", "credit": "Tiền vào", "amount": "Số tiền", "mark": "Dấu vào/ra",
 	"balance": "Số dư", "narrative": "Nội dung", "counterparty": "Bên kia", "counterparty account": "Tài khoản bên kia", "counterparty bank": "Ngân hàng bên kia", "fee": "Phí", "vat": "Thuế"}
 
 // columnsOf reads a layout: "debit: Ghi nợ; credit: Ghi có".
@@ -60,7 +63,7 @@ func columnsOf(described string) (out []column) {
 	for part := range strings.SplitSeq(described, "; ") {
 		is, words, ok := strings.Cut(part, ": ")
 		if name, known := columnNames[is]; ok && known {
-			out = append(out, column{name, words})
+			out = append(out, column{text(name), words})
 		} else if n := len(out); n > 0 { // a header's own words may hold a semicolon
 			out[n-1].Words += "; " + part
 		}

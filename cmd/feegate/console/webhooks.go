@@ -115,16 +115,16 @@ func (c *Console) webhook(v *visit) error {
 		w := word{"bad", "✕", "không trả lời"}
 		switch {
 		case x.Status >= 200 && x.Status < 300:
-			w = word{"good", "●", strconv.Itoa(x.Status)}
+			w = word{"good", "●", text(strconv.Itoa(x.Status))}
 		case x.Status > 0:
-			w = word{"bad", "✕", strconv.Itoa(x.Status)}
+			w = word{"bad", "✕", text(strconv.Itoa(x.Status))}
 		}
 		d.Deliveries = append(d.Deliveries, deliveryRow{x, w})
 	}
 	if len(list) == pageSize {
 		d.Next = "?before=" + url.QueryEscape(list[len(list)-1].AttemptedAt.Format(time.RFC3339Nano))
 	}
-	return v.show(http.StatusOK, "webhook", "Webhook của "+s.Client, d)
+	return v.show(http.StatusOK, "webhook", text(v.in.Sayf("Webhook của %s", s.Client)), d)
 }
 
 // replay sends again from a number of the feed on.

@@ -17,7 +17,10 @@ import (
 )
 
 // word is a state as a word with its shape; the class adds a colour.
-type word struct{ Class, Shape, Word string }
+type word struct {
+	Class, Shape string
+	Word         text
+}
 
 // kinds say what a discrepancy of a kind is called, what it means, and what is usually done about it: what the documentation says too.
 var kinds = func() map[string]reconciliation.Guide {
@@ -28,7 +31,7 @@ var kinds = func() map[string]reconciliation.Guide {
 	return out
 }()
 
-var actions = map[string]string{
+var actions = map[string]text{
 	reconciliation.RecordPayment: "Ghi nhận khoản nộp", reconciliation.CarryForward: "Chuyển sang ngày sau", reconciliation.RefundPayer: "Hoàn cho người nộp",
 	reconciliation.ClaimFromProvider: "Yêu cầu nhà cung cấp trả", reconciliation.WriteOff: "Xóa khoản lệch", reconciliation.AcceptMatch: "Chấp nhận là cùng một giao dịch",
 	reconciliation.Explain: "Giải thích",
@@ -69,42 +72,42 @@ func state(s string) word {
 	if w, ok := states[s]; ok {
 		return w
 	}
-	return word{"", "·", s}
+	return word{"", "·", text(s)}
 }
 
-var sources = map[string]string{"callback": "nhà cung cấp báo", "return": "người nộp quay lại", "lookup": "feegate hỏi lại", "checkout": "trang nộp tiền",
+var sources = map[string]text{"callback": "nhà cung cấp báo", "return": "người nộp quay lại", "lookup": "feegate hỏi lại", "checkout": "trang nộp tiền",
 	"settlement": "tệp đối soát", "person": "người có thẩm quyền", "clock": "đến hạn", "submission": "gửi yêu cầu hoàn"}
 
-var reasons = map[string]string{"payer_cancelled": "người nộp hủy", "insufficient_funds": "số dư không đủ", "limit_exceeded": "vượt hạn mức", "not_enrolled": "chưa đăng ký thanh toán trực tuyến",
+var reasons = map[string]text{"payer_cancelled": "người nộp hủy", "insufficient_funds": "số dư không đủ", "limit_exceeded": "vượt hạn mức", "not_enrolled": "chưa đăng ký thanh toán trực tuyến",
 	"wrong_details": "sai thông tin thẻ hoặc tài khoản", "account_locked": "tài khoản bị khóa", "authentication_failed": "xác thực không thành công", "bank_maintenance": "ngân hàng bảo trì",
 	"issuer_rejected": "ngân hàng từ chối", "account_restricted": "tài khoản bị hạn chế", "expired": "hết thời gian", "suspicious": "đang bị kiểm tra", "configuration": "lỗi thiết lập",
 	"technical": "lỗi kỹ thuật", "unknown_code": "kết quả chưa rõ"}
 
-var evidenceWords = map[string]string{"confirmed": "đã khớp tệp đối soát", "provisional": "chờ đối soát", "disputed": "đang lệch", "reversed": "bị thu hồi", "none": "chưa có chứng cứ",
+var evidenceWords = map[string]text{"confirmed": "đã khớp tệp đối soát", "provisional": "chờ đối soát", "disputed": "đang lệch", "reversed": "bị thu hồi", "none": "chưa có chứng cứ",
 	"overdue": "quá hạn đối soát"}
 
 // becauseWords name what was recorded between two closed reports.
-var becauseWords = map[string]string{"payment": "khoản nộp", "settlement_line": "dòng đối soát", "match_ended": "bỏ khớp dòng", "payout": "tiền về", "statement": "sao kê", "deposit": "giấy nộp tiền", "refund": "hoàn tiền", "reversal": "bị thu hồi",
+var becauseWords = map[string]text{"payment": "khoản nộp", "settlement_line": "dòng đối soát", "match_ended": "bỏ khớp dòng", "payout": "tiền về", "statement": "sao kê", "deposit": "giấy nộp tiền", "refund": "hoàn tiền", "reversal": "bị thu hồi",
 	"discrepancy": "sai lệch", "dossier": "hồ sơ", "payer": "tài khoản nộp"}
 
-var brands = map[string]string{"vnpay": "VNPAY", "momo": "MoMo", "zalopay": "ZaloPay", "payos": "payOS", "sepay": "VietQR (SePay)", "casso": "VietQR (Casso)", "vietqr": "VietQR", "dvcqg": "Cổng DVCQG"}
+var brands = map[string]text{"vnpay": "VNPAY", "momo": "MoMo", "zalopay": "ZaloPay", "payos": "payOS", "sepay": "VietQR (SePay)", "casso": "VietQR (Casso)", "vietqr": "VietQR", "dvcqg": "Cổng DVCQG"}
 
-var channels = map[string]string{"portal_checkout": "Trang nộp tiền", "officer_proxy": "Cán bộ nộp thay", "treasury_epay": "Cổng DVCQG", "qr_counter_self": "QR tại quầy", "qr_remote": "QR trên trang nộp tiền", "transfer_ref": "Chuyển khoản", "transfer_unref": "Chuyển khoản không mã", "counter": "Tại quầy"}
+var channels = map[string]text{"portal_checkout": "Trang nộp tiền", "officer_proxy": "Cán bộ nộp thay", "treasury_epay": "Cổng DVCQG", "qr_counter_self": "QR tại quầy", "qr_remote": "QR trên trang nộp tiền", "transfer_ref": "Chuyển khoản", "transfer_unref": "Chuyển khoản không mã", "counter": "Tại quầy"}
 
 // officerRoles are who stands behind what an honesty rule found.
-var officerRoles = map[string]string{"payer": "người nộp", "officer": "cán bộ", "counter": "quầy một cửa", "program": "phần mềm gọi", "case_system": "hệ thống xử lý hồ sơ", "provider": "nhà cung cấp",
+var officerRoles = map[string]text{"payer": "người nộp", "officer": "cán bộ", "counter": "quầy một cửa", "program": "phần mềm gọi", "case_system": "hệ thống xử lý hồ sơ", "provider": "nhà cung cấp",
 	"agency": "đơn vị", "outside": "bên ngoài", "account": "tài khoản", "person": "người chốt báo cáo", "schedule": "lịch tự động", "evidence": "chứng cứ mới", "admin": "quản trị", "approver": "người duyệt",
 	"definition": "định nghĩa", "target": "chỉ tiêu"}
 
 // tourWords say in two sentences what a page is, for who comes by it on the demo's tour.
-var tourWords = map[string]string{
+var tourWords = map[string]text{
 	"today":     "Đây là buổi sáng của người đối soát: hôm qua có bao nhiêu tài khoản khớp, lệch vì đâu, và việc gì đang chờ bạn. Mở một ngày để thấy ba cột feegate, nhà cung cấp, ngân hàng, và từng đồng chênh lệch có tên.",
 	"rate":      "Đây là tỷ lệ nộp trực tuyến mà lãnh đạo cam kết, tính chỉ trên khoản đã có chứng cứ. Bấm vào bất kỳ con số nào để xuống đến từng khoản nộp tạo nên nó, và in cả trang trên một tờ A4.",
 	"providers": "Đây là nơi người vận hành thấy ngân hàng, ví nào đang chạy, và ngắt lúc nào trong 24 giờ qua. Khi có sự cố, ngắt bằng tay hoặc báo bảo trì, có lý do, và người nộp thấy ngay.",
 }
 
 // notices are what a page says after an act, by ?done=.
-var notices = map[string]string{"proposed": "Đã ghi đề nghị. Người duyệt khác sẽ quyết định.", "resolved": "Đã thực hiện.", "approved": "Đã duyệt.", "rejected": "Đã từ chối.",
+var notices = map[string]text{"proposed": "Đã ghi đề nghị. Người duyệt khác sẽ quyết định.", "resolved": "Đã thực hiện.", "approved": "Đã duyệt.", "rejected": "Đã từ chối.",
 	"requested": "Đã đề nghị hoàn tiền. Người duyệt khác sẽ quyết định.", "matched": "Đã đối soát lại ngày này.", "matched_by_person": "Đã ghép.",
 	"closed": "Đã khóa sổ ngày này. Một người duyệt khác sẽ ký.", "signed": "Đã ký. Số liệu ngày này không đổi được nữa.", "reopen-asked": "Đã ghi yêu cầu mở lại. Một người ở vai trò kia phải đồng ý.",
 	"reopen-approve": "Đã mở lại ngày này.", "reopen-reject": "Yêu cầu mở lại đã được bỏ.",
@@ -128,7 +131,7 @@ const (
 
 type meaning struct {
 	status     int
-	what, next string
+	what, next text
 }
 
 var meanings = map[string]meaning{
@@ -168,12 +171,12 @@ func meaningOf(name string) meaning {
 	return meaning{http.StatusConflict, "Chưa thực hiện được", "Chưa có gì thay đổi. Hãy mở lại trang và thử lại."}
 }
 
-func or(m map[string]string) func(string) string {
-	return func(key string) string {
+func or[S ~string](m map[string]S) func(string) text {
+	return func(key string) text {
 		if s, ok := m[key]; ok {
-			return s
+			return text(s)
 		}
-		return key
+		return text(key)
 	}
 }
 
@@ -228,9 +231,9 @@ func hundredths(h adoption.Hundredths) string {
 }
 
 // told reads the detail of a payment's history: the provider's code, in most.
-func told(detail string) string {
+func (s speech) told(detail string) string {
 	if code, ok := strings.CutPrefix(detail, "code "); ok {
-		return "mã " + code
+		return s.Sayf("mã %s", code)
 	}
 	return detail
 }
@@ -245,33 +248,33 @@ func fact(p pair, value any) any {
 	}{p.Money && value != nil, at || maybe, value}
 }
 
-// words are what the templates call.
-func (c *Console) words() template.FuncMap {
-	return template.FuncMap{"money": page.Money, "time": page.Time, "date": page.Day, "asset": c.assets.URL, "state": state, "orderstate": orderState, "daystate": dayOpen,
-		"kind":   reconciliation.GuideTo,
+// words are what the templates call, in a language.
+func (c *Console) words(s speech) template.FuncMap {
+	return template.FuncMap{"lang": func() string { return s.Code }, "either": s.either, "otherlang": s.other, "money": page.Money, "time": page.Time, "date": page.Day, "asset": c.assets.URL, "state": state, "orderstate": orderState, "daystate": dayOpen,
+		"kind":   s.guide,
 		"action": or(actions), "adjustment": or(adjustmentWords), "figure": or(frozenWords), "source": or(sources), "reason": or(reasons), "brand": or(brands), "channel": or(channels),
-		"percent": percent, "span": spanOf, "width": width, "hundredths": hundredths, "q": url.QueryEscape,
+		"percent": percent, "span": s.span, "width": width, "hundredths": hundredths, "q": url.QueryEscape,
 		"deref": func(s *string) string {
 			if s == nil {
 				return ""
 			}
 			return *s
 		},
-		"count": count, "fact": fact, "line": line, "operation": or(operationWords), "breakermode": or(overrideWords), "month": monthName, "sideof": func(side map[string]*int64, name string) string {
+		"count": count, "fact": fact, "line": s.line, "operation": or(operationWords), "breakermode": or(overrideWords), "month": monthName, "sideof": func(side map[string]*int64, name string) string {
 			if n := side[name]; n != nil {
 				return count(*n)
 			}
 			return "—"
 		},
-		"field": fieldName, "scopeword": or(scopeWords), "vi": vietnamese, "deed": deed, "two": reconciliation.NeedsTwo, "noted": noted, "told": told, "evidenceword": or(evidenceWords),
+		"field": s.field, "scopeword": or(scopeWords), "said": s.known, "deed": deed, "two": reconciliation.NeedsTwo, "noted": s.noted, "told": s.told, "evidenceword": or(evidenceWords),
 		"hundredthsDot": func(h adoption.Hundredths) string { return strings.Replace(hundredths(h), ",", ".", 1) },
 		"dong":          func(n int64) string { return page.Money(vnd.Signed(n)) },
 		"role":          or(roles),
 		"rawquery":      func(q string) template.URL { return template.URL(q) }, // a query as it stands in an address
 		"officerrole":   or(officerRoles),
 		"number":        func(n *int64) int64 { return *n },
-		"sectionword":   or(sectionWords()), "changeword": or(map[string]string{"added": "thêm", "changed": "sửa", "ended": "hết hiệu lực"}), "modeword": or(modeWords()), "faultword": faultWord,
-		"facts": facts, "proposal": proposal, "parameters": parameters, "targetpercent": targetPercent,
+		"sectionword":   or(sectionWords()), "changeword": or(map[string]string{"added": "thêm", "changed": "sửa", "ended": "hết hiệu lực"}), "modeword": or(modeWords()), "faultword": s.fault,
+		"facts": s.facts, "proposal": proposal, "parameters": s.parameters, "targetpercent": targetPercent,
 		"amount": func(a *vnd.Amount) vnd.Amount {
 			if a == nil {
 				return 0
@@ -279,12 +282,12 @@ func (c *Console) words() template.FuncMap {
 			return *a
 		},
 		"ledgertype":  or(ledgerTypes),
-		"matchreason": matchReason,
+		"matchreason": s.matchReason,
 		"standing": func(s string) word {
 			if w, ok := standings[s]; ok {
 				return w
 			}
-			return word{"", "·", s}
+			return word{"", "·", text(s)}
 		},
 		"bucket": or(bucketWords), "because": or(becauseWords),
 		"comma": func(s string) string { return strings.Replace(s, ".", ",", 1) },

@@ -65,7 +65,7 @@ func TestEveryWordOfTheRoomsIsSpokenHere(t *testing.T) {
 		}
 	}
 	for name, s := range constants(t, "gateway/states.go", "Order") {
-		if w := orderState(s); w.Word == s {
+		if w := orderState(s); w.Word == text(s) {
 			t.Errorf("the state %s = %q has no words", name, s)
 		}
 	}
@@ -85,7 +85,7 @@ func TestEveryWordOfTheRoomsIsSpokenHere(t *testing.T) {
 		}
 	}
 	for _, s := range []string{adoption.Met, adoption.NotMet, adoption.NotEnoughData} {
-		if state(s).Word == s {
+		if state(s).Word == text(s) {
 			t.Errorf("the target's state %s has no words", s)
 		}
 	}
@@ -168,7 +168,7 @@ func TestEveryFaultOfAFileIsToldInVietnamese(t *testing.T) {
 				if en == "" {
 					continue // another error's words
 				}
-				if n++; line(en) == en {
+				if n++; vietnamese.line(en) == en {
 					t.Errorf("%s says %q, which is told as it stands", file, en)
 				}
 			}
@@ -180,13 +180,13 @@ func TestEveryFaultOfAFileIsToldInVietnamese(t *testing.T) {
 	}
 	for en, vi := range map[string]string{"a row after the TOTAL of line 6": "có dòng sau dòng TOTAL (dòng 6)", "something new": "something new",
 		`field 3, "=cmd": would be run as a formula by a spreadsheet`: `ô thứ 3, "=cmd": bảng tính sẽ chạy nội dung này như công thức`} {
-		if got := line(en); got != vi {
+		if got := vietnamese.line(en); got != vi {
 			t.Errorf("%q is told as %q", en, got)
 		}
 	}
 	for note, vi := range map[string]string{"proposed write_off: hết hạn: thôi": "đề nghị: Xóa khoản lệch. hết hạn: thôi", "approved write_off": "duyệt: Xóa khoản lệch",
 		"explain: tệp sửa": "Giải thích. tệp sửa", "anything": "anything"} {
-		if got := noted(note); got != vi {
+		if got := vietnamese.noted(note); got != vi {
 			t.Errorf("%q is told as %q", note, got)
 		}
 	}

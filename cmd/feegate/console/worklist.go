@@ -103,12 +103,12 @@ func (c *Console) discrepancies(v *visit) error {
 	}
 	d.Decide = d.Decide && waits
 	for _, h := range sum.ByKind {
-		d.Heaps = append(d.Heaps, heapRow{h, kinds[h.Name].Name, v.with("kind", h.Name), f.Kind == h.Name})
+		d.Heaps = append(d.Heaps, heapRow{h, v.in.guide(h.Name).Name, v.with("kind", h.Name), f.Kind == h.Name})
 	}
 	for _, h := range sum.ByOwner {
 		at, says := h.Name, v.who(h.Name)
 		if at == "" {
-			at, says = reconciliation.Nobody, "Chưa giao"
+			at, says = reconciliation.Nobody, v.in.Say("Chưa giao")
 		}
 		d.Owners = append(d.Owners, heapRow{h, says, v.with("owner", at), owner == at})
 	}
@@ -188,7 +188,7 @@ func (c *Console) help(v *visit) error {
 	}
 	var out []section
 	for _, g := range reconciliation.Guides() {
-		s := section{Guide: g}
+		s := section{Guide: v.in.guide(g.Kind)}
 		for _, a := range reconciliation.Actions(g.Kind) {
 			if reconciliation.NeedsTwo(a) {
 				s.Two = append(s.Two, a)

@@ -1,0 +1,141 @@
+package console
+
+import (
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"strings"
+
+	"feegate/cmd/feegate/page/tongue"
+	"feegate/reconciliation"
+)
+
+// text is a sentence of the console's own, in Vietnamese; messages.en.json has each of them in English.
+type text = tongue.Text
+
+// languages that the console speaks; the first is the one that it begins with.
+var languages = []string{"vi", "en"}
+
+// languageCookie keeps what somebody chose with ?lang=.
+const languageCookie = "feegate_console_lang"
+
+// speech is the console in one language. What the rooms say to programs, which people are shown where nothing better stands, is English.
+type speech struct{ *tongue.Tongue }
+
+func (t speech) english() bool { return t.Code == "en" }
+
+// guide is what people are told about a kind of discrepancy.
+func (t speech) guide(kind string) reconciliation.Guide {
+	g := reconciliation.GuideTo(kind)
+	if t.english() {
+		g.Name, g.Means, g.Usual = g.English, g.MeansEN, g.UsualEN
+	}
+	return g
+}
+
+// either chooses between the two languages in which a room says something itself.
+func (t speech) either(vi, en string) string {
+	if t.english() {
+		return en
+	}
+	return vi
+}
+
+// other is the language that the page is not in.
+func (t speech) other() string { return t.either("en", "vi") }
+
+// heads are the headings of a file's columns.
+func (t speech) heads(vi ...text) []string {
+	out := make([]string, len(vi))
+	for i, h := range vi {
+		out[i] = t.Say(h)
+	}
+	return out
+}
+
+// speak reads the templates once for each language.
+func (c *Console) speak() error {
+	c.tongues = map[string]speech{languages[0]: {&tongue.Tongue{Code: languages[0]}}}
+	raw, err := files.ReadFile("messages.en.json")
+	if err != nil {
+		return err
+	}
+	english, err := tongue.Read("en", raw)
+	if err != nil {
+		return err
+	}
+	c.tongues["en"] = speech{english}
+	names, err := fs.Glob(files, "*.html")
+	if err != nil {
+		return err
+	}
+	for lang, in := range c.tongues {
+		layout := template.New("").Funcs(c.words(in))
+		c.pages[lang] = map[string]*template.Template{}
+		for _, name := range append([]string{"layout.html"}, names...) {
+			set := layout
+			if name != "layout.html" {
+				if set, err = layout.Clone(); err != nil {
+					return err
+				}
+			}
+			source, err := files.ReadFile(name)
+			if err == nil {
+				err = in.Speak(set, name, string(source))
+			}
+			if err != nil {
+				return fmt.Errorf("the page %s in %s: %w", name, lang, err)
+			}
+			if name != "layout.html" {
+				in.Hear(set)
+				c.pages[lang][strings.TrimSuffix(name, ".html")] = set
+			}
+		}
+	}
+	return nil
+}
+
+// language is what somebody has chosen to read.
+func language(r *http.Request) string {
+	if k, err := r.Cookie(languageCookie); err == nil && k.Value == "en" {
+		return "en"
+	}
+	return languages[0]
+}
+
+// visit is a request, in its language.
+func (c *Console) visit(w http.ResponseWriter, r *http.Request) *visit {
+	return &visit{c: c, w: w, r: r, in: c.tongues[language(r)], names: map[string]string{}}
+}
+
+// turned keeps the language that an address asks for, and leads to the same page without it.
+func (v *visit) turned() bool {
+	q := v.r.URL.Query()
+	lang := q.Get("lang")
+	if _, known := v.c.tongues[lang]; !known {
+		return false
+	}
+	http.SetCookie(v.w, &http.Cookie{Name: languageCookie, Value: lang, Path: "/console", MaxAge: 365 * 24 * 3600, HttpOnly: true, Secure: v.c.secure(), SameSite: http.SameSiteLaxMode})
+	q.Del("lang")
+	to := v.r.URL.Path
+	if len(q) > 0 {
+		to += "?" + q.Encode()
+	}
+	http.Redirect(v.w, v.r, to, http.StatusSeeOther)
+	return true
+}
+
+// other is the address of the page in the other language; what a form has answered has none, and leads to the first page.
+func (v *visit) other() template.URL {
+	to, q := "/console", v.r.URL.Query()
+	if v.r.Method == http.MethodGet {
+		to = v.r.URL.EscapedPath()
+		q.Del("done")
+		q.Del("as")
+	} else {
+		q = map[string][]string{}
+	}
+	q.Set("lang", v.in.other())
+	return template.URL(to + "?" + q.Encode()) // escaped values alone
+}
