@@ -176,6 +176,7 @@ func (b *browser) look(name string) {
 		}
 		if b.own() {
 			b.accessible(fmt.Sprintf("%s at %d px", name, width))
+			b.pressable(fmt.Sprintf("%s at %d px", name, width))
 		}
 		file := filepath.Join(b.folder, fmt.Sprintf("%s-%d.png", name, width))
 		if err := os.WriteFile(file, picture, 0o644); err != nil {
@@ -183,6 +184,16 @@ func (b *browser) look(name string) {
 		}
 	}
 	b.run("back to size", chromedp.EmulateViewport(int64(b.width), 800))
+}
+
+// pressable holds what stands for itself, and not within a line of text, to the size of a thumb: 44 pixels high.
+func (b *browser) pressable(name string) {
+	b.t.Helper()
+	small := value(b, "sizes", chromedp.Evaluate[[]string](`[...document.querySelectorAll("button, header a, .bar a, nav a, .figure, summary, select, input:not([type=hidden]):not([type=checkbox]):not([type=radio]), textarea")]
+		.filter(e => e.getClientRects().length && e.getBoundingClientRect().height < 44).map(e => e.outerHTML.slice(0, 100) + " is " + Math.round(e.getBoundingClientRect().height) + " high")`))
+	for _, s := range small {
+		b.t.Errorf("%s: %s", name, s)
+	}
 }
 
 // own says that the page is ours, and not the simulator's of a provider or portal.

@@ -47,7 +47,7 @@ func (b *browser) enter(selector, then string) {
 	b.until(then)
 }
 
-// The main jobs with keys alone: pay, sign in, resolve a discrepancy, upload a file, close a day, sign out.
+// The main jobs with keys alone: pay, sign in, resolve a discrepancy, upload a file, close a day, find a payment, have it refunded, sign, sign out.
 func TestTheMainJobsWithKeysAlone(t *testing.T) {
 	s, api, _, _ := evening(t, sim.Changes{Lose: 1, Seed: 3})
 	b := openBrowser(t, pictures(t), desk, host(t, s.api), host(t, s.sim))
@@ -109,8 +109,37 @@ func TestTheMainJobsWithKeysAlone(t *testing.T) {
 	b.enter("#result a[href^='/console/days/"+day+"']", "Ngày đối soát 10/03/2026")
 	b.enter("form[action$='/close'] button", "Đã khóa sổ ngày này")
 	b.look("keys-closed")
+
+	// A refund is found by its payment's number, asked for by one person and approved by another, who signs the day too.
+	payment := s.one(`SELECT min(id) FROM payments WHERE status = 'succeeded' AND account_id = 'acc_momo'`)
+	b.keys("/")
+	b.until("Mã hồ sơ, mã giao dịch")
+	b.tab("#q")
+	b.keys(payment)
+	b.keys(kb.Enter)
+	b.until("Diễn biến")
+	b.tab("#reason")
+	b.keys("Nộp nhầm hồ sơ.")
+	b.enter("form[action$='/refunds'] button.main", "Người duyệt khác sẽ quyết định")
 	b.enter(".me button", "Đăng nhập")
-	if n := s.count(`SELECT (SELECT count(*) FROM resolutions WHERE note LIKE 'Chờ tệp%') + (SELECT count(*) FROM days WHERE status = 'closed')`); n != 2 {
+	b.tab("#name")
+	b.keys("lan")
+	b.tab("#password")
+	b.keys(password)
+	b.keys(kb.Enter)
+	b.until("Việc sáng nay")
+	b.enter("main a[href='/console/payments/"+payment+"']", "Diễn biến")
+	b.enter("form[action$='/approve'] button.main", "Đã duyệt")
+	b.enter("nav a[href='/console/closings']", "Khóa sổ")
+	b.enter("main a[href*='/console/closings/"+day+"']", "Khóa sổ ngày 10/03/2026")
+	b.enter("main a[href*='/console/days/"+day+"']", "Khóa sổ và ký")
+	b.enter("form[action$='/sign'] button", "Đã ký")
+	b.look("keys-signed")
+	b.enter(".me button", "Đăng nhập")
+	if n := s.count(`SELECT (SELECT count(*) FROM refunds WHERE status <> 'requested') + (SELECT count(*) FROM days WHERE status = 'signed')`); n != 2 {
+		t.Errorf("%d of refund and signature were done", n)
+	}
+	if n := s.count(`SELECT (SELECT count(*) FROM resolutions WHERE note LIKE 'Chờ tệp%') + (SELECT count(*) FROM days WHERE status = 'signed')`); n != 2 {
 		t.Errorf("%d of two deeds were done", n)
 	}
 }
