@@ -50,6 +50,7 @@ func pagesOf(s *street) map[string][]string {
 		"GET /console/payments/{id}":           {"/console/payments/" + payment},
 		"GET /console/providers":               {"/console/providers"},
 		"GET /console/providers/{id}":          {"/console/providers/acc_momo"},
+		"GET /console/providers/{id}/messages": {"/console/providers/acc_momo/messages", "/console/providers/acc_momo/messages?raw=1"},
 		"GET /console/jobs":                    {"/console/jobs"},
 		"GET /console/webhooks":                {"/console/webhooks"},
 		"GET /console/webhooks/{id}":           {"/console/webhooks/" + id(`SELECT min(id) FROM webhook_endpoints`)},

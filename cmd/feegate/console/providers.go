@@ -27,6 +27,7 @@ var (
 func (c *Console) mountProviders(mux *http.ServeMux) {
 	c.on(mux, "GET /console/providers", watching, c.providers)
 	c.on(mux, "GET /console/providers/{id}", watching, c.provider)
+	c.on(mux, "GET /console/providers/{id}/messages", watching, c.strays)
 	c.on(mux, "POST /console/providers/{id}/override", operating, c.override)
 	c.on(mux, "POST /console/providers/{id}/maintenance", operating, c.announce)
 	c.on(mux, "POST /console/providers/{id}/maintenance/{window}/end", operating, c.endMaintenance)

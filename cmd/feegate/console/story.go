@@ -43,10 +43,8 @@ func (v *visit) said(p *gateway.PaymentView, raw bool) ([]moment, error) {
 		return at
 	}
 	for _, h := range heard {
-		m := moment{At: before(h.At, h.Kind), What: or(heardWords)(h.Kind), Says: verdictWords[h.Verdict], Raw: strings.ToValidUTF8(h.Raw, "�")}
-		if m.Says.Word == "" {
-			m.Says = word{"warn", "○", text(h.Verdict)}
-		}
+		m := heardMoment(&h)
+		m.At = before(h.At, h.Kind)
 		out = append(out, m)
 	}
 	for _, a := range asked {
