@@ -50,6 +50,8 @@ func pagesOf(s *street) map[string][]string {
 		"GET /console/payments/{id}":           {"/console/payments/" + payment},
 		"GET /console/providers":               {"/console/providers"},
 		"GET /console/providers/{id}":          {"/console/providers/acc_momo"},
+		"GET /console/accounts/new":            {"/console/accounts/new", "/console/accounts/new?provider=momo", "/console/accounts/new?provider=dvcqg"},
+		"GET /console/providers/{id}/edit":     {"/console/providers/acc_momo/edit"},
 		"GET /console/jobs":                    {"/console/jobs"},
 		"GET /console/webhooks":                {"/console/webhooks"},
 		"GET /console/webhooks/{id}":           {"/console/webhooks/" + id(`SELECT min(id) FROM webhook_endpoints`)},
