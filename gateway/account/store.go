@@ -187,6 +187,9 @@ func sooner(a, b time.Time) time.Time {
 
 // open makes the adapter of a stored account with its secrets, which it notes without what they say.
 func (s *Store) open(a *Account, secrets []sealedSecret) (providers.Provider, error) {
+	if reg, known := s.registry[a.Provider]; known { // also where the secret does not open: it is what another one mends
+		a.Registration, a.Capabilities = reg, reg.Capabilities
+	}
 	var active []map[string]string
 	for _, sealed := range secrets {
 		c, err := s.unseal(a.ID, sealed.Sealed)

@@ -152,7 +152,8 @@ func (c *Console) changeTerms(v *visit) error {
 			return err
 		}
 		now := newForm(formTerms, e.Account.Registration, standingTerms(&e.Account))
-		return v.showEdit(http.StatusConflict, e, nil, "Chưa có gì thay đổi: người khác vừa đổi tài khoản này. Dưới đây là điều khoản hiện nay; những chỗ bạn đã nhập khác thì được nêu ra, hãy xem rồi đổi lại.", differing(f, now))
+		now.typed.Set("reason", why)
+		return v.showEdit(http.StatusConflict, e, now, "Chưa có gì thay đổi: người khác vừa đổi tài khoản này. Dưới đây là điều khoản hiện nay, và những chỗ biểu mẫu của bạn ghi khác; hãy xem rồi đổi lại.", differing(f, now))
 	}
 	return v.done(e, f, err, "account-changed")
 }
@@ -175,11 +176,19 @@ func differing(typed, now *form) (out []toMend) {
 	for i := range is {
 		for n, at := range is[i].Fields {
 			if mine := was[i].Fields[n].said(); mine != at.said() {
-				out = append(out, toMend{at.Target(), at.Label, fmt.Sprintf("bạn nhập “%s”, nay là “%s”", mine, at.said())})
+				out = append(out, toMend{at.Target(), at.Label, fmt.Sprintf("bạn ghi %s; nay là %s", quoted(mine), quoted(at.said()))})
 			}
 		}
 	}
 	return out
+}
+
+// quoted is what stands in a field, in a sentence.
+func quoted(s string) string {
+	if s == "" {
+		return "không gì"
+	}
+	return fmt.Sprintf("“%s”", s)
 }
 
 func (c *Console) rotateSecret(v *visit) error {
