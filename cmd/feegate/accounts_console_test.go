@@ -202,6 +202,9 @@ func TestAnAccountThatIsWrong(t *testing.T) {
 	ad.says(ad.act("/console/accounts/new", qr), 422, "không có ngân hàng &#34;Ngân hàng Không Có&#34;")
 	sepay := with(s.opening("x"), "provider", "sepay", "base_url", "", "timeouts.lookup", "")
 	ad.says(ad.act("/console/accounts/new", sepay), 422, "Khóa api_key</a>: cần khóa")
+	dvcqg := with(s.opening("x"), "provider", "dvcqg", "base_url", "", "timeouts.lookup", "", "credentials.partner", "P1", "credentials.secret", "geheim")
+	ad.says(ad.act("/console/accounts/new", dvcqg), 422, "Địa chỉ của nhà cung cấp</a>: nền tảng không công bố địa chỉ")
+	ad.says(ad.act("/console/accounts/new", with(dvcqg, "settings.mapping", "{")), 422, "Ánh xạ của nền tảng</a>: ", "<details open>")
 	if r := ad.act("/console/accounts/new", with(s.opening("x"), "provider", "paypal")); r.status != http.StatusUnprocessableEntity {
 		t.Errorf("an unknown provider: %d", r.status)
 	}
@@ -209,6 +212,31 @@ func TestAnAccountThatIsWrong(t *testing.T) {
 		t.Errorf("%d accounts were opened", n-before)
 	}
 	s.heldNowhere("AKnew1AKnew1", "SKnew1SKnew1", "geheim")
+}
+
+// Where the bank account is the merchant account there is no terminal and no key to type, and another number is another account.
+func TestAnAccountWithoutKeysOnThePages(t *testing.T) {
+	s := newStreet(t)
+	ad := s.officer("ad", []identity.Role{identity.Admin})
+	page := ad.get("/console/accounts/new?provider=vietqr")
+	if strings.Contains(string(page.body), `type="password"`) || strings.Contains(string(page.body), "Mã điểm thu") {
+		t.Errorf("VietQR is asked for keys: %s", page.body)
+	}
+	r := ad.act("/console/accounts/new", with(s.opening(""), "provider", "vietqr", "base_url", ""))
+	at := "/console/providers/" + s.one(`SELECT id FROM merchant_accounts WHERE provider = 'vietqr' AND terminal = '0123456789'`)
+	ad.acted(r, at+"?done=account-opened")
+	ad.says(ad.get(at), 200, "không gọi ra ngoài")
+	edit := ad.get(at + "/edit")
+	ad.says(edit, 200, "Đề nghị tài khoản 0123456789 đang chờ")
+	if strings.Contains(string(edit.body), "Thay khóa") {
+		t.Error("keys that are none can be changed")
+	}
+	lan := s.officer("lan", []identity.Role{identity.Approver})
+	lan.acted(lan.act(at+"/beneficiaries/"+s.one(`SELECT id FROM account_beneficiaries WHERE status = 'proposed'`)+"/reject", url.Values{}), at+"?done=rejected")
+	ad.says(ad.get(at+"/edit"), 200, "đổi số thì phải mở tài khoản thu mới")
+	ad.says(ad.act(at+"/beneficiaries", url.Values{"bank": {"970436"}, "number": {"5555555555"}, "name": {"UBND XÃ"}, "reason": {"đổi số"}}), 422, "Số tài khoản</a>: &#34;5555555555&#34; khác số tài khoản", "số khác là một tài khoản thu khác")
+	ad.says(ad.act(at+"/beneficiaries", url.Values{"bank": {"Không Có"}, "number": {"0123456789"}, "name": {"UBND XÃ"}, "reason": {"lại"}}), 422, "Ngân hàng</a>: không có ngân hàng")
+	ad.acted(ad.act(at+"/beneficiaries", url.Values{"bank": {"970436"}, "number": {"0123456789"}, "name": {"UBND XÃ"}, "reason": {"lại"}}), at+"?done=proposed")
 }
 
 // An admin of another agency, an auditor, and who must change their password first.

@@ -122,6 +122,9 @@ func (f *form) take(found []gateway.FieldError) {
 				name = "credentials." + secrets[0]
 			}
 		}
+		if f.id == formBeneficiary {
+			name = strings.TrimPrefix(name, "beneficiary.")
+		}
 		f.fault(name, merchantFault(at.Detail))
 	}
 }
