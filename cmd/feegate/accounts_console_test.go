@@ -19,7 +19,7 @@ func (s *street) opening(terminal string) url.Values {
 		"calendar.weekdays": {"1", "2", "3", "4", "5"}, "calendar.days": {"1"}, "calendar.holidays": {"30/04/2026\r\n01/05/2026"}, "timeouts.lookup": {"5000"}, "position": {"3"}}
 }
 
-// terms is what an admin types to change a MoMo account, by the version that was read.
+// termsForm is what an admin types to change a MoMo account, by the version that was read.
 func termsForm(version string) url.Values {
 	return url.Values{"version": {version}, "kinds": {"phi"}, "min_amount": {"30.000"}, "max_amount": {""}, "tariff.bps": {"1,1"}, "tariff.fixed": {"1.500"}, "valid_from": {"2026-03-10"}, "valid_to": {"2027-01-01"},
 		"cutoff": {"18:00"}, "calendar.weekdays": {"1", "2", "3", "4", "5"}, "calendar.days": {"2"}, "position": {"3"}, "reason": {"theo hợp đồng mới"}}

@@ -274,7 +274,7 @@ func blankIfNone(a vnd.Amount) string {
 	return count(int64(a))
 }
 
-// standing is an account's terms as its form holds them.
+// standingTerms are an account's terms as its form holds them.
 func standingTerms(a *account.Account) url.Values {
 	t := url.Values{"version": {strconv.Itoa(a.Version)}, "kinds": a.Kinds, "methods": a.Methods, "min_amount": {blankIfNone(a.MinAmount)}, "max_amount": {blankIfNone(a.MaxAmount)},
 		"tariff.bps": {percentOf(a.Tariff.BPS)}, "tariff.fixed": {blankIfNone(a.Tariff.Fixed)}, "tariff.min": {blankIfNone(a.Tariff.Min)}, "tariff.max": {blankIfNone(a.Tariff.Max)},

@@ -21,7 +21,7 @@ import (
 // checking may ask a provider now whether an account works.
 var checking = []identity.Role{identity.Admin, identity.Operator}
 
-// mountMerchants adds how merchant accounts are opened, changed and checked. No answer holds a secret.
+// mountMerchants adds how merchant accounts are opened, changed and checked, each act by the store method that the API calls. No answer holds a secret.
 func (c *Console) mountMerchants(mux *http.ServeMux) {
 	c.on(mux, "GET /console/accounts/new", managing, c.newMerchant)
 	c.on(mux, "POST /console/accounts/new", managing, c.openMerchant)
