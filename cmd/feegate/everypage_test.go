@@ -51,6 +51,8 @@ func pagesOf(s *street) map[string][]string {
 		"GET /console/providers":               {"/console/providers"},
 		"GET /console/providers/{id}":          {"/console/providers/acc_momo"},
 		"GET /console/providers/{id}/messages": {"/console/providers/acc_momo/messages", "/console/providers/acc_momo/messages?raw=1"},
+		"GET /console/accounts/new":            {"/console/accounts/new", "/console/accounts/new?provider=momo", "/console/accounts/new?provider=dvcqg"},
+		"GET /console/providers/{id}/edit":     {"/console/providers/acc_momo/edit"},
 		"GET /console/jobs":                    {"/console/jobs"},
 		"GET /console/webhooks":                {"/console/webhooks"},
 		"GET /console/webhooks/{id}":           {"/console/webhooks/" + id(`SELECT min(id) FROM webhook_endpoints`)},

@@ -73,6 +73,26 @@ func (s *Store) Get(ctx context.Context, id string) (*Entry, error) {
 	return e, nil
 }
 
+// Latest reads one account past what is kept in memory, for a form that is held to the account's version; ErrNoAccount where there is none.
+func (s *Store) Latest(ctx context.Context, id string) (*Entry, error) {
+	entries, _, err := s.load(ctx, s.db, id)
+	if err != nil {
+		return nil, fmt.Errorf("account %s: %w", id, err)
+	}
+	if len(entries) == 0 {
+		return nil, ErrNoAccount
+	}
+	return entries[0], nil
+}
+
+// Providers gives the providers that an account may be opened at, by name.
+func (s *Store) Providers() (out []providers.Registration) {
+	for _, name := range slices.Sorted(maps.Keys(s.registry)) {
+		out = append(out, s.registry[name])
+	}
+	return out
+}
+
 // ForAgency gives the agency's accounts in the province's order.
 func (s *Store) ForAgency(ctx context.Context, agency string) ([]*Entry, error) {
 	if err := s.refresh(ctx); err != nil {
@@ -167,6 +187,9 @@ func sooner(a, b time.Time) time.Time {
 
 // open makes the adapter of a stored account with its secrets, which it notes without what they say.
 func (s *Store) open(a *Account, secrets []sealedSecret) (providers.Provider, error) {
+	if reg, known := s.registry[a.Provider]; known { // also where the secret does not open: it is what another one mends
+		a.Registration, a.Capabilities = reg, reg.Capabilities
+	}
 	var active []map[string]string
 	for _, sealed := range secrets {
 		c, err := s.unseal(a.ID, sealed.Sealed)
@@ -181,12 +204,9 @@ func (s *Store) open(a *Account, secrets []sealedSecret) (providers.Provider, er
 
 // fresh reads one account as it is now, with its active credentials.
 func (s *Store) fresh(ctx context.Context, id string) (*Entry, []map[string]string, error) {
-	entries, _, err := s.load(ctx, s.db, id)
+	e, err := s.Latest(ctx, id)
 	if err != nil {
-		return nil, nil, fmt.Errorf("account %s: %w", id, err)
-	}
-	if len(entries) == 0 {
-		return nil, nil, ErrNoAccount
+		return nil, nil, err
 	}
 	secrets, _, err := s.loadSecrets(ctx, s.db, id, s.now())
 	if err != nil {
@@ -198,7 +218,7 @@ func (s *Store) fresh(ctx context.Context, id string) (*Entry, []map[string]stri
 			active = append(active, c)
 		}
 	}
-	return entries[0], active, nil
+	return e, active, nil
 }
 
 // Client gives the HTTP client of an account's operation.

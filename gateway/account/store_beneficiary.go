@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -9,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/jmoiron/sqlx"
+
+	"feegate/providers"
 )
 
 // NewBeneficiary is a proposal to pay an account's money out to another bank account.
@@ -66,11 +69,17 @@ func (s *Store) Propose(ctx context.Context, id string, n NewBeneficiary, by By)
 			return fmt.Errorf("account %s: %w", id, err)
 		}
 		a.Secrets = nil
-		if _, err := s.open(&a, secrets[id]); err != nil && e.Err == nil { // with this beneficiary the account could not be used
+		if _, err := s.open(&a, secrets[id]); err != nil && (e.Err == nil || ofBeneficiary(err)) { // with this beneficiary the account could not be used
 			return setUp(err)
 		}
 		return s.propose(ctx, tx, &a, n, beneficiary, by)
 	})
+}
+
+// ofBeneficiary reports whether it is the beneficiary that an adapter would not be made with, whatever else an account lacks.
+func ofBeneficiary(err error) bool {
+	var at *providers.SetUpError
+	return errors.As(err, &at) && strings.HasPrefix(at.Field, "beneficiary")
 }
 
 func (s *Store) propose(ctx context.Context, tx *sqlx.Tx, a *Account, n NewBeneficiary, id string, by By) error {

@@ -71,8 +71,8 @@ func (s *Store) unseal(accountID string, sealed []byte) (map[string]string, erro
 	return c, nil
 }
 
-// Rotate gives an account new credentials, which sign at once; those until now are accepted for the overlap, and no longer. While
-// one overlap lasts there is no other: ErrOverlap.
+// Rotate gives an account new credentials, which sign at once; those until now are accepted for the overlap, and no longer, or not at
+// all where they do not open. While one overlap lasts there is no other: ErrOverlap.
 func (s *Store) Rotate(ctx context.Context, id string, credentials map[string]string, overlap time.Duration, by By) error {
 	if overlap < 0 || overlap > MaxOverlap {
 		return &InvalidError{[]FieldError{{"overlap_hours", fmt.Sprintf("must be 0 to %d", int(MaxOverlap.Hours()))}}}
@@ -96,12 +96,15 @@ func (s *Store) Rotate(ctx context.Context, id string, credentials map[string]st
 			if h.ValidTo != nil {
 				return ErrOverlap
 			}
-			if c, err := s.unseal(id, h.Sealed); err == nil { // one sealed under a lost master key is what a new one mends
-				if maps.Equal(c, credentials) {
-					return &InvalidError{[]FieldError{{"credentials", "are those that sign now"}}}
-				}
-				active = append(active, c)
+			c, err := s.unseal(id, h.Sealed)
+			if err != nil { // sealed under a lost master key: a new one mends that, and nothing can be accepted by what nobody can read
+				overlap = 0
+				continue
 			}
+			if maps.Equal(c, credentials) {
+				return &InvalidError{[]FieldError{{"credentials", "are those that sign now"}}}
+			}
+			active = append(active, c)
 		}
 		if _, err := s.adapter(a, active, s.client); err != nil { // before anything is written
 			return setUp(err)

@@ -104,15 +104,30 @@ func (s *Store) Create(ctx context.Context, a Account) error {
 	})
 }
 
-// Open opens an account for people. It takes no payment until another person has approved its beneficiary.
-func (s *Store) Open(ctx context.Context, n NewAccount, by By) (string, error) {
+// prepare is the account that was asked for, held to every rule that needs no database.
+func (s *Store) prepare(n NewAccount) (Account, error) {
 	a, err := n.account(s.registry, s.now())
 	if err != nil {
-		return "", err
+		return a, err
 	}
 	a.ID = newID("acc_")
 	if _, err := s.adapter(&a, []map[string]string{a.Credentials}, s.client); err != nil {
-		return "", setUp(err)
+		return a, setUp(err)
+	}
+	return a, nil
+}
+
+// Examine says what is wrong with an account that was asked for, as Open would, and opens none: for a form that is wrong already.
+func (s *Store) Examine(n NewAccount) error {
+	_, err := s.prepare(n)
+	return err
+}
+
+// Open opens an account for people. It takes no payment until another person has approved its beneficiary.
+func (s *Store) Open(ctx context.Context, n NewAccount, by By) (string, error) {
+	a, err := s.prepare(n)
+	if err != nil {
+		return "", err
 	}
 	err = s.transact(ctx, func(tx *sqlx.Tx) error {
 		if err := s.insert(ctx, tx, &a, by.ID); err != nil {

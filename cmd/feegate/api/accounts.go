@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -15,14 +14,6 @@ import (
 	"feegate/gateway/account"
 	"feegate/gateway/identity"
 	"feegate/providers/breaker"
-)
-
-// Problems of merchant accounts.
-const (
-	problemAccountChanged   = "account-changed"
-	problemAccountExists    = "account-exists"
-	problemSecretState      = "secret-state"
-	problemBeneficiaryState = "beneficiary-state"
 )
 
 // mountAccounts is how merchant accounts are opened, changed and checked. No answer holds a secret.
@@ -47,30 +38,6 @@ func (s *server) by(c *gin.Context) account.By {
 	}}
 }
 
-// accountProblem turns what stands in the way of a change into a problem.
-func accountProblem(err error) error {
-	var wrong *account.InvalidError
-	if errors.As(err, &wrong) {
-		p := &gateway.Problem{Name: gateway.ProblemInvalid}
-		for _, f := range wrong.Fields {
-			p.Fields = append(p.Fields, gateway.FieldError(f))
-		}
-		return p
-	}
-	for known, name := range map[error]string{
-		account.ErrNoAccount: gateway.ProblemNotFound, account.ErrNoBeneficiary: gateway.ProblemNotFound,
-		account.ErrChanged: problemAccountChanged, account.ErrTaken: problemAccountExists,
-		account.ErrOverlap: problemSecretState, account.ErrNoOverlap: problemSecretState,
-		account.ErrOpenProposal: problemBeneficiaryState, account.ErrDecided: problemBeneficiaryState,
-		account.ErrSamePerson: gateway.ProblemSecondPerson,
-	} {
-		if errors.Is(err, known) {
-			return &gateway.Problem{Name: name, Detail: known.Error()}
-		}
-	}
-	return err
-}
-
 // showAccount answers an account as it is now, or why not.
 func (s *server) showAccount(c *gin.Context, status int, id string, err error) {
 	var e *account.Entry
@@ -78,7 +45,7 @@ func (s *server) showAccount(c *gin.Context, status int, id string, err error) {
 		e, err = s.Accounts.Get(c.Request.Context(), id)
 	}
 	if err != nil {
-		s.refuse(c, accountProblem(err))
+		s.refuse(c, gateway.AccountProblem(err))
 		return
 	}
 	c.JSON(status, s.Accounts.View(e))
@@ -224,7 +191,7 @@ func (s *server) checkAccount(c *gin.Context) {
 		err = s.Identity.Audit(c.Request.Context(), nil, actor(c), "account.checked", id, map[string]any{"works": report.Works})
 	}
 	if err != nil {
-		s.refuse(c, accountProblem(err))
+		s.refuse(c, gateway.AccountProblem(err))
 		return
 	}
 	c.JSON(http.StatusOK, report)

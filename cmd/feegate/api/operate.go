@@ -75,7 +75,7 @@ func (s *server) override(c *gin.Context) {
 		return
 	}
 	o := account.Override{AccountID: e.Account.ID, Operation: in.Operation, Mode: in.Mode, Reason: in.Reason, By: principal(c).ID, RecordedAt: s.Now()}
-	if err = accountProblem(o.Check()); err == nil {
+	if err = gateway.AccountProblem(o.Check()); err == nil {
 		err = s.Accounts.Override(c.Request.Context(), o)
 	}
 	if err == nil {
@@ -121,7 +121,7 @@ func (s *server) announceMaintenance(c *gin.Context) {
 		return
 	}
 	w := account.Window{ID: "mnt_" + strings.ToLower(rand.Text()), AccountID: e.Account.ID, From: in.From, To: in.To, Reason: in.Reason, By: principal(c).ID, RecordedAt: s.Now()}
-	if err = accountProblem(w.Check(w.RecordedAt)); err == nil {
+	if err = gateway.AccountProblem(w.Check(w.RecordedAt)); err == nil {
 		err = s.Accounts.Announce(c.Request.Context(), w)
 	}
 	if err == nil {

@@ -28,7 +28,7 @@ func (c *Console) mountAccount(mux *http.ServeMux) {
 // own says that a page or act is one that nobody is held from.
 func own(pattern string) bool {
 	_, path, _ := strings.Cut(pattern, " ")
-	return strings.HasPrefix(path, accountPath) || path == "/console/sign-out"
+	return path == accountPath || strings.HasPrefix(path, accountPath+"/") || path == "/console/sign-out"
 }
 
 // roleWords name what people do.

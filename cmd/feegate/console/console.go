@@ -143,6 +143,7 @@ func (c *Console) Mount(mux *http.ServeMux) {
 	c.on(mux, "GET /console/exceptions/{rule}", reporting, c.ruleFound)
 	c.on(mux, "GET /console/audit", auditing, c.audit)
 	c.mountProviders(mux)
+	c.mountMerchants(mux)
 	c.mountWebhooks(mux)
 	c.on(mux, "GET /console/style", identity.Roles(), c.style)
 	c.mountAccount(mux)

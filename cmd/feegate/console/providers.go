@@ -35,7 +35,7 @@ func (c *Console) mountProviders(mux *http.ServeMux) {
 }
 
 // operationWords name what a provider is asked for.
-var operationWords = map[string]text{"checkout": "tạo giao dịch", "lookup": "tra cứu", "refund": "hoàn tiền", "cancel": "hủy giao dịch"}
+var operationWords = map[string]text{"checkout": "tạo giao dịch", "lookup": "tra cứu", "refund": "hoàn tiền", "cancel": "hủy giao dịch", "receipt": "lấy chứng từ"}
 
 // stateWords name how a breaker stands: a word, a shape and how it looks.
 var stateWords = map[string]word{"closed": {"good", "●", "Thông"}, "half_open": {"warn", "◐", "Đang thử lại"}, "open": {"bad", "✕", "Ngắt"}}
@@ -140,7 +140,9 @@ func (c *Console) circuits(in speech, e *account.Entry, changes []gateway.Provid
 func (v *visit) providerRow(e *account.Entry, changes []gateway.ProviderChange, agencies map[string]string) providerRow {
 	row := providerRow{Entry: e, Place: v.place(&e.Account, agencies), Circuits: v.c.circuits(v.in, e, changes), Word: word{"good", "●", "Dùng được"}}
 	now := v.c.Now()
-	row.Problems = e.Problems(now)
+	for _, problem := range e.Problems(now) {
+		row.Problems = append(row.Problems, v.in.standstill(problem))
+	}
 	until, off := e.Account.UnderMaintenance(now)
 	switch {
 	case off:
@@ -164,8 +166,9 @@ func (v *visit) sees(e *account.Entry) bool {
 }
 
 type providersData struct {
-	Rows []providerRow
-	Well int
+	Rows    []providerRow
+	Well    int
+	Manages bool
 }
 
 func (c *Console) providers(v *visit) error {
@@ -182,7 +185,7 @@ func (c *Console) providers(v *visit) error {
 	if err != nil {
 		return err
 	}
-	d := providersData{}
+	d := providersData{Manages: v.may(managing...)}
 	for _, e := range entries {
 		if v.sees(e) {
 			row := v.providerRow(e, changes, agencies)
@@ -206,6 +209,9 @@ type providerData struct {
 	Changes    []stateChange
 	Operations []string
 	Operates   bool
+	Manages    bool
+	Checks     bool
+	Callback   string // where the provider is to call
 	Terms      termsView
 }
 
@@ -227,7 +233,11 @@ type stateChange struct {
 
 // entry is the account of the address, where the person may see it; others do not exist.
 func (v *visit) entry() (*account.Entry, error) {
-	e, err := v.c.Accounts.Get(v.r.Context(), v.r.PathValue("id"))
+	return v.found(v.c.Accounts.Get(v.r.Context(), v.r.PathValue("id")))
+}
+
+// found is an account that was read, where the person may see it.
+func (v *visit) found(e *account.Entry, err error) (*account.Entry, error) {
 	if errors.Is(err, account.ErrNoAccount) || err == nil && !v.sees(e) {
 		return nil, &gateway.Problem{Name: gateway.ProblemNotFound}
 	}
@@ -248,7 +258,8 @@ func (c *Console) provider(v *visit) error {
 	if err != nil {
 		return err
 	}
-	d := providerData{providerRow: v.providerRow(e, changes, agencies), Operates: v.may(operating...), Terms: v.terms(e)}
+	d := providerData{providerRow: v.providerRow(e, changes, agencies), Operates: v.may(operating...), Manages: v.may(managing...), Checks: v.may(checking...), Terms: v.terms(e)}
+	d.Callback = c.Accounts.CallbackURL(e.Account.Provider, e.Account.ID)
 	for _, ci := range d.Circuits {
 		d.Operations = append(d.Operations, ci.Operation)
 	}

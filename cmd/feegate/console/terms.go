@@ -1,13 +1,7 @@
 package console
 
 import (
-	"context"
-	"errors"
 	"net/url"
-	"strconv"
-	"strings"
-
-	"github.com/jmoiron/sqlx"
 
 	"feegate/cmd/feegate/page"
 	"feegate/gateway"
@@ -41,7 +35,7 @@ func (v *visit) terms(e *account.Entry) termsView {
 	for _, k := range a.Kinds {
 		t.Kinds = append(t.Kinds, or(kindNames)(k))
 	}
-	t.Tariff = strings.Replace(strconv.FormatFloat(float64(a.Tariff.BPS)/100, 'f', -1, 64), ".", ",", 1) + " %"
+	t.Tariff = percentOf(a.Tariff.BPS) + " %"
 	if a.Tariff.Fixed > 0 {
 		t.Tariff += " + " + page.Money(a.Tariff.Fixed)
 	}
@@ -63,19 +57,9 @@ func (c *Console) decideBeneficiary(v *visit) error {
 	if decision != "approve" && decision != "reject" {
 		return &gateway.Problem{Name: gateway.ProblemNotFound}
 	}
-	by := account.By{ID: v.session.Principal.ID, Record: func(ctx context.Context, tx sqlx.ExtContext, action, object string, detail map[string]any) error {
-		return c.Identity.Audit(ctx, tx, v.actor(), action, object, detail)
-	}}
-	err = c.Accounts.Decide(v.r.Context(), e.Account.ID, v.r.PathValue("beneficiary"), decision == "approve", v.r.PostForm.Get("note"), by)
-	switch {
-	case errors.Is(err, account.ErrSamePerson):
-		return &gateway.Problem{Name: gateway.ProblemSecondPerson}
-	case errors.Is(err, account.ErrNoBeneficiary):
-		return &gateway.Problem{Name: gateway.ProblemNotFound}
-	case errors.Is(err, account.ErrDecided):
-		return &gateway.Problem{Name: gateway.ProblemProposalState}
-	case err != nil:
-		return operationProblem(err)
+	err = c.Accounts.Decide(v.r.Context(), e.Account.ID, v.r.PathValue("beneficiary"), decision == "approve", v.r.PostForm.Get("note"), v.by(""))
+	if err != nil {
+		return v.in.merchantProblem(err)
 	}
 	return v.back("/console/providers/" + url.PathEscape(e.Account.ID) + "?done=" + map[string]string{"approve": "approved", "reject": "rejected"}[decision])
 }

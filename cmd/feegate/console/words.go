@@ -117,6 +117,7 @@ var notices = map[string]text{"proposed": "Đã ghi đề nghị. Người duy�
 	"ran":      "Đã chạy xong một lượt.",
 	"override": "Đã đặt. Các tiến trình khác theo trong vài giây.", "maintenance": "Đã báo bảo trì.", "maintenance-ended": "Đã kết thúc đợt bảo trì.", "replay": "Đang gửi lại.",
 	"user-changed": "Đã thực hiện.", "client": "Đã thêm phần mềm gọi.", "key-revoked": "Đã thu hồi khóa.",
+	"account-opened": "Đã mở tài khoản. Hãy đăng ký địa chỉ nhận tin ở nhà cung cấp, và nhờ người duyệt quyết định tài khoản thụ hưởng.", "account-changed": "Đã đổi điều khoản.", "secret-rotated": "Đã thay khóa. Hãy đổi ở nhà cung cấp trước khi khóa cũ hết.", "secret-ended": "Khóa cũ không còn được nhận.",
 	"returned":      "Đã ghi: ngân hàng trả lại. Khoản này chờ lập danh sách mới.",
 	"report-closed": "Đã chốt báo cáo. Một người khác sẽ duyệt.", "report-same": "Không có gì mới từ lần chốt trước: đây là lần đó.", "report-approved": "Đã duyệt báo cáo."}
 
@@ -161,6 +162,9 @@ var meanings = map[string]meaning{
 	adoption.ProblemProvinceOnly:      {http.StatusForbidden, "Chỉ dành cho người phụ trách toàn tỉnh", "Báo cáo được chốt và duyệt cho toàn tỉnh. Biểu mẫu của cơ quan bạn có ở trang Báo cáo."},
 	gateway.ProblemProposalState:      {http.StatusConflict, "Trạng thái đề nghị không cho phép", "Đề nghị đã được quyết định, hoặc đã quá ngày bắt đầu có hiệu lực. Hãy mở lại trang."},
 	gateway.ProblemProposalExists:     {http.StatusConflict, "Đã có, hoặc đang có đề nghị như vậy", "Chưa có gì thay đổi. Hãy xem danh sách."},
+	gateway.ProblemAccountChanged:     {http.StatusConflict, "Tài khoản vừa được người khác đổi", "Chưa có gì thay đổi. Hãy mở lại trang và làm lại."},
+	gateway.ProblemSecretState:        {http.StatusConflict, "Khóa của tài khoản không còn như lúc mở trang", "Chưa có gì thay đổi. Hãy mở lại trang của tài khoản để xem khóa nào đang dùng."},
+	gateway.ProblemBeneficiaryState:   {http.StatusConflict, "Trạng thái đề nghị thụ hưởng không cho phép", "Đề nghị đã được quyết định, hoặc đang có đề nghị khác chờ duyệt. Hãy mở lại trang."},
 	reconciliation.ProblemResolution:  {http.StatusConflict, "Trạng thái sai lệch không cho phép", "Hãy mở lại sai lệch để xem trạng thái hiện tại."},
 }
 
@@ -260,7 +264,7 @@ func (c *Console) words(s speech) template.FuncMap {
 			}
 			return *s
 		},
-		"count": count, "fact": fact, "line": s.line, "operation": or(operationWords), "breakermode": or(overrideWords), "month": monthName, "sideof": func(side map[string]*int64, name string) string {
+		"count": count, "fact": fact, "line": s.line, "operation": or(operationWords), "breakermode": or(overrideWords), "checked": or(checkedWords), "purpose": or(purposeWords), "month": monthName, "sideof": func(side map[string]*int64, name string) string {
 			if n := side[name]; n != nil {
 				return count(*n)
 			}
