@@ -30,7 +30,8 @@ func (g *Gateway) Backlog(ctx context.Context) (Backlog, error) {
 // keysKept is how long the first answer to an Idempotency-Key is kept; the contract promises 30 days.
 const keysKept = 35 * 24 * time.Hour
 
-// Housekeep makes the partitions of the months to come and forgets at most limit old idempotency keys. It gives how many.
+// Housekeep makes the partitions of the months to come and forgets at most limit old idempotency keys, and of the counts of calls to
+// providers as many. It gives how many of what there were more of: at the limit there may be more yet.
 func (g *Gateway) Housekeep(ctx context.Context, limit int) (int, error) {
 	if _, err := g.db.ExecContext(ctx, `SELECT ensure_partitions($1)`, g.now()); err != nil {
 		return 0, fmt.Errorf("making partitions: %w", err)
@@ -40,6 +41,10 @@ func (g *Gateway) Housekeep(ctx context.Context, limit int) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("forgetting old keys: %w", err)
 	}
-	n, err := done.RowsAffected()
-	return int(n), err
+	keys, err := done.RowsAffected()
+	if err != nil {
+		return 0, fmt.Errorf("forgetting old keys: %w", err)
+	}
+	calls, err := g.forgetCalls(ctx, limit)
+	return max(int(keys), calls), err
 }

@@ -46,6 +46,7 @@ type app struct {
 	folder     *adoption.Folder
 	desk       *console.Console
 	duty       *watch
+	calls      *callBook
 	jobs       *jobBook
 	endStreams func()                        // a server that stops waits for them
 	feeding    []func(context.Context) error // the sequencer and the deliverer
@@ -56,7 +57,7 @@ type app struct {
 func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL string, now func() time.Time, log *slog.Logger, trusted ...string) (*app, error) {
 	publicURL = strings.TrimSuffix(publicURL, "/")
 	changes := make(chan gateway.ProviderState, 256)
-	breakers := breaker.New(breaker.Settings{Notify: func(account string, op providers.Operation, from, to string) {
+	breakers := breaker.New(breaker.Settings{Now: now, Notify: func(account string, op providers.Operation, from, to string) {
 		log.Warn("breaker", "account", account, "operation", string(op), "from", from, "to", to)
 		select { // told from inside a call: it must not wait
 		case changes <- gateway.ProviderState{AccountID: account, Operation: string(op), State: to}:
@@ -109,7 +110,7 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 	mux.Handle("GET /{$}", http.RedirectHandler("/console", http.StatusSeeOther)) // who types the bare address is a person
 	pages.Mount(mux)
 	desk.Mount(mux)
-	a := &app{jobs: jobs, handler: mux, gateway: g, accounts: accounts, people: people, reconciler: reconciler, reporter: reporter, book: book, desk: desk, folder: adoption.NewFolder(db, now), duty: duty, endStreams: pages.Close, log: log,
+	a := &app{jobs: jobs, handler: mux, gateway: g, accounts: accounts, people: people, reconciler: reconciler, reporter: reporter, book: book, desk: desk, folder: adoption.NewFolder(db, now), duty: duty, calls: &callBook{breakers: breakers, gateway: g}, endStreams: pages.Close, log: log,
 		feeding: []func(context.Context) error{feed.NewSequencer(db, log).Run, feed.NewDeliverer(db, keys, now, log, options).Run}}
 	jobs.set(a.jobsEvery(time.Second))
 	return a, nil
@@ -191,6 +192,7 @@ func (a *app) jobsEvery(every time.Duration) []job {
 		{"aggregates", every, 1, a.folder.Fold}, {"sums", time.Hour, 1, a.reporter.CheckAggregates},
 		{"overrides", every, 1, func(ctx context.Context, _ int) (int, error) { return 0, a.duty.applyOverrides(ctx) }},
 		{"probes", every, 1, a.duty.probe},
+		{"calls", 15 * every, 1, a.calls.write},
 		{"housekeeping", time.Hour, 1, a.gateway.Housekeep},
 		{"audit", 2 * every, 1, a.people.Seal},
 		{"sessions", time.Hour, 1, func(ctx context.Context, _ int) (int, error) { return 0, a.people.Sweep(ctx) }},

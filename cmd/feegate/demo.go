@@ -128,8 +128,11 @@ func (d *demoCommand) Run(i *invocation) (err error) {
 	}
 	working, cancel := context.WithCancel(i.ctx)
 	background := a.work(working, time.Second)
-	defer background.Wait()
-	defer cancel()
+	defer func() {
+		cancel()
+		background.Wait()
+		a.settle(i.ctx)
+	}()
 	if err := writeWhole(d.ReadyFile, map[string]any{"api": public, "console": public + "/console", "simulator": simulator.url, "database_url": server.URL(migrations.ServiceRole, demoName),
 		"api_key": secrets.APIKey, "case_key": secrets.CaseKey, "other_key": secrets.OtherKey, "reporting_key": secrets.Reporting, "users": secrets.Users, "accounts": accounts}); err != nil {
 		return err

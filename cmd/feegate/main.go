@@ -189,8 +189,11 @@ func (s *serveCommand) Run(i *invocation) (err error) {
 		box := &inbox{root: s.Inbox, reconciler: a.reconciler, people: a.people, now: time.Now, log: i.log}
 		a.every(working, background, job{"inbox", 5 * time.Second, 1, box.look})
 	}
-	defer background.Wait()
-	defer cancel()
+	defer func() {
+		cancel()
+		background.Wait()
+		a.settle(i.ctx)
+	}()
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	i.log.Info("feegate is up", "address", listener.Addr().String())

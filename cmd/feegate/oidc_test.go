@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"github.com/zitadel/oidc/v3/example/server/exampleop"
 	"github.com/zitadel/oidc/v3/example/server/storage"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
+	"github.com/zitadel/oidc/v3/pkg/op"
 
 	"feegate/cmd/feegate/console"
 	"feegate/gateway/identity"
@@ -28,6 +30,35 @@ type province struct {
 	users  map[string]*storage.User
 	groups map[string][]string
 	issuer string
+	back   string   // where it lets people go after signing out
+	ended  []string // the clients that people signed out of
+}
+
+// leavable is a client with an address to come back to after signing out, which the library's own clients lack.
+type leavable struct {
+	op.Client
+	back string
+}
+
+func (l leavable) PostLogoutRedirectURIs() []string { return []string{l.back} }
+
+func (p *province) GetClientByClientID(ctx context.Context, id string) (op.Client, error) {
+	c, err := p.Storage.GetClientByClientID(ctx, id)
+	return leavable{c, p.back}, err
+}
+
+// TerminateSession notes who was signed out of what.
+func (p *province) TerminateSession(ctx context.Context, user, client string) error {
+	p.mu.Lock()
+	p.ended = append(p.ended, client)
+	p.mu.Unlock()
+	return p.Storage.TerminateSession(ctx, user, client)
+}
+
+func (p *province) endedFor() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.ended)
 }
 
 func (p *province) GetUserByID(id string) *storage.User {
@@ -79,7 +110,7 @@ func theProvince(t *testing.T, s *street, agencies string) *province {
 	issuer := "http://localhost:" + port + "/"
 	storage.RegisterClients(storage.WebClient("feegate-"+port, "bí mật chung", s.api+"/console/oidc/callback"))
 	p.Storage = storage.NewStorage(p)
-	p.issuer = issuer
+	p.issuer, p.back = issuer, s.api+"/console/sign-in"
 	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: exampleop.SetupServer(issuer, p, nil, false)}}
 	server.Start()
 	t.Cleanup(server.Close)

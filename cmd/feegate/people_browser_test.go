@@ -70,7 +70,11 @@ func TestSigningInByTheProvinceInABrowser(t *testing.T) {
 	if at := b.at(); at != s.api+"/console/refunds" {
 		t.Errorf("at %s", at)
 	}
+	// Out at the province too, by a page of ours, and back.
 	b.press(".me button", "Đăng nhập bằng tài khoản của tỉnh")
+	if at, ended := b.at(), p.endedFor(); at != s.api+"/console/sign-in" || len(ended) != 1 || ended[0] != "feegate-"+issuer.Port() {
+		t.Errorf("at %s, signed out of %v", at, ended)
+	}
 }
 
 // The stroke leads to the search from any page, and into its field; where somebody writes it is a stroke.

@@ -18,7 +18,8 @@
 // per account and operation: a fifth of the first calls, and a few a minute always. A provider in trouble is not buried under
 // questions about what it did not answer.
 //
-// The package runs by the machine's clock. State is per process: each replica finds out for itself.
+// The package runs by the machine's clock. State is per process: each replica finds out for itself. What became of the calls is
+// counted by quarters of an hour besides, for who keeps it (TakeTallies); these are named by the clock of facts.
 package breaker
 
 import (
@@ -39,6 +40,7 @@ type Settings struct {
 	Failures  int               // failures in a row that open; 5
 	OpenFor   time.Duration     // from opening to the first probe; 10 s
 	Transport http.RoundTripper // what really sends; nil = one made here
+	Now       func() time.Time  // the clock of facts, for tallies alone; nil = the machine's
 
 	// Notify hears of every change of state, in order per account and operation, outside all locks.
 	Notify func(account string, op providers.Operation, from, to string)
@@ -114,6 +116,9 @@ func New(s Settings) *Group {
 	}
 	if s.Transport == nil {
 		s.Transport = newTransport(s.InFlight)
+	}
+	if s.Now == nil {
+		s.Now = time.Now
 	}
 	return &Group{settings: s, accounts: map[string]*account{}}
 }

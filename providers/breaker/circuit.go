@@ -47,6 +47,7 @@ type circuit struct {
 	counts   Counts
 	took     []time.Duration // of the last calls that were answered, in no order
 	changes  []change        // not yet told to Notify
+	tallies  map[time.Time]*Tally
 
 	telling sync.Mutex
 }
@@ -222,8 +223,10 @@ func (o outcome) asError() error {
 const timed = 200
 
 func (c *circuit) count(o outcome, took time.Duration) {
+	ended := c.settings.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.tally(o, took, ended)
 	switch o {
 	case answered:
 		if len(c.took) < timed {

@@ -29,7 +29,7 @@ func (c *Console) mountJobs(mux *http.ServeMux) {
 var jobWords = map[string]text{"sweep": "Hỏi kết quả các khoản đang chờ", "refunds": "Gửi và hỏi các khoản hoàn", "expire": "Khép các yêu cầu hết hạn", "documents": "Lấy chứng từ của nhà cung cấp",
 	"statements": "Nghe tiền về từ sao kê", "transfers": "Lấy giao dịch chuyển khoản", "unmatched": "Đặt tên giao dịch chưa rõ", "slips": "Ghép giấy nộp tiền", "missed": "Đánh dấu tệp đến muộn", "days": "Đối soát ngày có thay đổi",
 	"late": "Điều chỉnh sau khóa sổ", "reports": "Lập báo cáo định kỳ", "payers": "Tìm tài khoản nộp thay", "flags": "So cờ với Cổng quốc gia", "aggregates": "Cộng dồn số liệu tỷ lệ", "sums": "Kiểm lại số cộng dồn",
-	"overrides": "Nhận lệnh của người vận hành", "probes": "Thử nhà cung cấp đang ngừng", "housekeeping": "Dọn dẹp", "audit": "Niêm phong nhật ký", "sessions": "Dọn phiên đăng nhập"}
+	"overrides": "Nhận lệnh của người vận hành", "probes": "Thử nhà cung cấp đang ngừng", "calls": "Ghi số lần gọi nhà cung cấp", "housekeeping": "Dọn dẹp", "audit": "Niêm phong nhật ký", "sessions": "Dọn phiên đăng nhập"}
 
 func wrong(field, detail string) error {
 	return &gateway.Problem{Name: gateway.ProblemInvalid, Fields: []gateway.FieldError{{Field: field, Detail: detail}}}
@@ -91,7 +91,7 @@ func (v *visit) troubles() ([]trouble, error) {
 			if !v.sees(e) {
 				continue
 			}
-			r := v.providerRow(e, nil, agencies)
+			r := v.providerRow(e, past{now: v.c.Now()}, agencies)
 			if r.Word.Class == "good" {
 				continue
 			}

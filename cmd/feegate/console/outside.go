@@ -50,7 +50,7 @@ func (c *Console) SignInBy(o Outside) error {
 	switch {
 	case o.Issuer == "" || o.ClientID == "" || o.Secret == "":
 		return errors.New("signing in by OpenID Connect needs issuer, client id and client secret")
-	case !strings.HasPrefix(o.Issuer, "https://") && !strings.HasPrefix(o.Issuer, "http://127.0.0.1") && !strings.HasPrefix(o.Issuer, "http://localhost"):
+	case !believable(o.Issuer):
 		return errors.New("the OpenID Connect issuer must be an https address")
 	case o.RolesClaim == "" || len(o.Roles) == 0:
 		return errors.New("signing in by OpenID Connect needs the claim with the roles, and what its values come to")
@@ -168,6 +168,7 @@ func (c *Console) outsideBack(w http.ResponseWriter, r *http.Request) {
 		fail(http.StatusBadGateway, "Không kiểm tra được câu trả lời của hệ thống định danh. Hãy thử lại.")
 		return
 	}
+	var unusable *identity.InvalidError
 	token, _, err := c.Identity.LoginOutside(r.Context(), *person, address)
 	switch {
 	case errors.Is(err, identity.ErrNoRole):
@@ -181,6 +182,9 @@ func (c *Console) outsideBack(w http.ResponseWriter, r *http.Request) {
 		fail(http.StatusForbidden, "Tài khoản của bạn ở feegate đã bị khóa. Hãy liên hệ quản trị viên.")
 	case errors.Is(err, identity.ErrLastAdmin):
 		fail(http.StatusForbidden, "Bạn là quản trị cuối cùng, nên vai trò chưa thể bị bỏ. Hãy thêm một quản trị khác.")
+	case errors.As(err, &unusable):
+		c.Log.Warn("a sign-in by the provider of identities failed", "error", err)
+		fail(http.StatusBadGateway, "Hệ thống định danh không cho biết bạn là ai, hoặc tên của bạn không dùng được. Hãy liên hệ quản trị viên.")
 	case err != nil:
 		c.visit(w, r).refuse(err)
 	default:
@@ -216,6 +220,10 @@ func (o *outsider) vouched(ctx context.Context, code string, e *errand) (*identi
 	claims := map[string]any{}
 	if err := id.Claims(&claims); err != nil {
 		return nil, fmt.Errorf("reading the ID token: %w", err)
+	}
+	// OpenID Connect Core 1.0, 3.1.3.7: a token for several is for us only where it was made for us.
+	if party, _ := claims["azp"].(string); party != o.ClientID && (claims["azp"] != nil || len(id.Audience) > 1) {
+		return nil, errors.New("the ID token was made for another program")
 	}
 	if provider.UserInfoEndpoint() != "" {
 		info, err := provider.UserInfo(ctx, config.TokenSource(ctx, tokens))

@@ -2,9 +2,9 @@ package console
 
 import (
 	"cmp"
+	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -43,22 +43,35 @@ var stateWords = map[string]word{"closed": {"good", "●", "Thông"}, "half_open
 // overrideWords name an operator's word over a breaker.
 var overrideWords = map[string]text{account.ModeAutomatic: "tự động", account.ModeOpen: "ngắt bằng tay", account.ModeClosed: "mở bằng tay, dù lỗi"}
 
-// circuitRow is one operation of one account now, in this process.
+// circuitRow is one operation of one account now, in this process, and over the last day in all of them.
 type circuitRow struct {
 	Operation, Mode, Reason string
 	State                   word
 	Since                   time.Time
 	Failures, Busy, Limit   int
 	Next                    time.Time
-	Good, Bad               int64
-	Median, P95             int64 // milliseconds, of the last calls that were answered
 	Strip                   []stretch
 	Says                    string // the strip in a sentence
+	Day                     lastDay
 }
 
-// stretch is a part of the last day in one state, for a strip 288 wide: five minutes a step.
-type stretch struct {
-	X, Width, Class string
+// past is what was noted of the operations since strips that end now begin.
+type past struct {
+	now     time.Time
+	changes []gateway.ProviderChange
+	calls   map[operationOf][]breaker.Tally
+}
+
+// past reads it for an account, for all accounts where it is empty.
+func (c *Console) past(ctx context.Context, accountID string) (past, error) {
+	p := past{now: c.Now()}
+	var err error
+	if p.changes, err = c.Gateway.ProviderChanges(ctx, accountID, p.now.Add(-24*time.Hour)); err != nil {
+		return p, err
+	}
+	calls, err := c.Gateway.ProviderCalls(ctx, accountID, stripFrom(p.now))
+	p.calls = byOperation(calls)
+	return p, err
 }
 
 type providerRow struct {
@@ -69,44 +82,8 @@ type providerRow struct {
 	Circuits []circuitRow
 }
 
-const stripWidth = 288
-
-// strip draws the last day of an operation from its changes; what nobody noted was closed.
-func (t speech) strip(changes []gateway.ProviderChange, accountID, operation string, now time.Time) (out []stretch, says string) {
-	from := now.Add(-24 * time.Hour)
-	at := func(when time.Time) float64 { return max(0, when.Sub(from).Hours()) / 24 * stripWidth }
-	state, begun, open := "closed", from, time.Duration(0)
-	end := func(until time.Time) {
-		if until.After(begun) {
-			out = append(out, stretch{fmt.Sprintf("%.2f", at(begun)), fmt.Sprintf("%.2f", max(0.8, at(until)-at(begun))), state})
-			if state != "closed" {
-				open += until.Sub(begun)
-			}
-		}
-	}
-	cuts := 0
-	for _, ch := range changes {
-		if ch.AccountID != accountID || ch.Operation != operation {
-			continue
-		}
-		if ch.Since.After(from) {
-			end(ch.Since)
-			begun = ch.Since
-			if ch.State == "open" {
-				cuts++
-			}
-		}
-		state = ch.State
-	}
-	end(now)
-	if open == 0 {
-		return out, t.Say("24 giờ qua: thông suốt")
-	}
-	return out, t.Sayf("24 giờ qua: ngắt %d lần, cộng %d phút không thông", cuts, int(open.Minutes()+0.5))
-}
-
 // circuits are the operations of an account, those never called too.
-func (c *Console) circuits(in speech, e *account.Entry, changes []gateway.ProviderChange) (out []circuitRow) {
+func (c *Console) circuits(in speech, e *account.Entry, p past) (out []circuitRow) {
 	states := map[string]breaker.State{}
 	for _, st := range c.Breakers.Snapshot(e.Account.ID) {
 		states[string(st.Operation)] = st
@@ -122,8 +99,6 @@ func (c *Console) circuits(in speech, e *account.Entry, changes []gateway.Provid
 		row := circuitRow{Operation: op, Mode: account.ModeAutomatic, State: stateWords["closed"]}
 		if called {
 			row.State, row.Reason, row.Since, row.Failures, row.Busy, row.Limit, row.Next = stateWords[st.State], st.Reason, st.Since, st.Failures, st.InFlight, st.Limit, st.NextProbe
-			row.Good, row.Median, row.P95 = st.Counts.Answered, st.Median.Milliseconds(), st.P95.Milliseconds()
-			row.Bad = st.Counts.Timeouts + st.Counts.Resets + st.Counts.ServerErrors + st.Counts.Unreadable + st.Counts.Unconnected + st.Counts.GivenUp
 			switch st.Mode {
 			case breaker.ForcedOpen:
 				row.Mode = account.ModeOpen
@@ -131,15 +106,16 @@ func (c *Console) circuits(in speech, e *account.Entry, changes []gateway.Provid
 				row.Mode = account.ModeClosed
 			}
 		}
-		row.Strip, row.Says = in.strip(changes, e.Account.ID, op, c.Now())
+		row.Strip, row.Says = in.strip(p.changes, e.Account.ID, op, p.now)
+		row.Day = in.dayOf(p.calls[operationOf{e.Account.ID, providers.Operation(op)}], p.now)
 		out = append(out, row)
 	}
 	return out
 }
 
-func (v *visit) providerRow(e *account.Entry, changes []gateway.ProviderChange, agencies map[string]string) providerRow {
-	row := providerRow{Entry: e, Place: v.place(&e.Account, agencies), Circuits: v.c.circuits(v.in, e, changes), Word: word{"good", "●", "Dùng được"}}
-	now := v.c.Now()
+func (v *visit) providerRow(e *account.Entry, p past, agencies map[string]string) providerRow {
+	row := providerRow{Entry: e, Place: v.place(&e.Account, agencies), Circuits: v.c.circuits(v.in, e, p), Word: word{"good", "●", "Dùng được"}}
+	now := p.now
 	for _, problem := range e.Problems(now) {
 		row.Problems = append(row.Problems, v.in.standstill(problem))
 	}
@@ -177,7 +153,7 @@ func (c *Console) providers(v *visit) error {
 	if err != nil {
 		return err
 	}
-	changes, err := c.Gateway.ProviderChanges(ctx, "", c.Now().Add(-24*time.Hour))
+	last, err := c.past(ctx, "")
 	if err != nil {
 		return err
 	}
@@ -188,7 +164,7 @@ func (c *Console) providers(v *visit) error {
 	d := providersData{Manages: v.may(managing...)}
 	for _, e := range entries {
 		if v.sees(e) {
-			row := v.providerRow(e, changes, agencies)
+			row := v.providerRow(e, last, agencies)
 			if row.Word.Class == "good" {
 				d.Well++
 			}
@@ -249,8 +225,8 @@ func (c *Console) provider(v *visit) error {
 	if err != nil {
 		return err
 	}
-	ctx, now := v.r.Context(), c.Now()
-	changes, err := c.Gateway.ProviderChanges(ctx, e.Account.ID, now.Add(-24*time.Hour))
+	ctx := v.r.Context()
+	last, err := c.past(ctx, e.Account.ID)
 	if err != nil {
 		return err
 	}
@@ -258,7 +234,8 @@ func (c *Console) provider(v *visit) error {
 	if err != nil {
 		return err
 	}
-	d := providerData{providerRow: v.providerRow(e, changes, agencies), Operates: v.may(operating...), Manages: v.may(managing...), Checks: v.may(checking...), Terms: v.terms(e)}
+	changes, now := last.changes, last.now
+	d := providerData{providerRow: v.providerRow(e, last, agencies), Operates: v.may(operating...), Manages: v.may(managing...), Checks: v.may(checking...), Terms: v.terms(e)}
 	d.Callback = c.Accounts.CallbackURL(e.Account.Provider, e.Account.ID)
 	for _, ci := range d.Circuits {
 		d.Operations = append(d.Operations, ci.Operation)

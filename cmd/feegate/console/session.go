@@ -101,11 +101,14 @@ func (c *Console) signIn(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// signOut ends the session, here and in the browser.
+// signOut ends the session, here and in the browser, and at the provider of identities where it was made by that.
 func (c *Console) signOut(v *visit) error {
 	if err := c.Identity.Logout(v.r.Context(), v.actor(), v.token); err != nil {
 		return err
 	}
 	http.SetCookie(v.w, c.cookie("", -1))
+	if to := v.leaving(); to != "" { // asked for afterwards: the session is over whatever the provider does
+		return v.farewell(to)
+	}
 	return v.back("/console/sign-in")
 }
