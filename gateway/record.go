@@ -24,6 +24,7 @@ type Word struct {
 	Actor     string     // the person, where one said it
 	Raw       []byte     // the message as received, for callbacks and returns: kept sealed
 	Lookup    *lookupRow // for look-ups: the row that records the asking
+	Due       *time.Time // for look-ups: when the payment was to be looked up, as it stood when the question was sent
 
 	payer    *payerEvidence // of the notice, digested
 	transfer *string        // set: wants to know which bank transfer it was
@@ -187,7 +188,18 @@ func (g *Gateway) carryOut(ctx context.Context, tx *sqlx.Tx, e *effects, o *orde
 			events = append(events, "payment."+d.To)
 		}
 	}
+	due := p.NextLookupAt
 	p.NextLookupAt = g.whenNext(p, d, plan, now)
+	if d.AskAgain && due != nil && p.NextLookupAt.Equal(*due) {
+		later := due.Add(time.Microsecond) // so that a question under way sees that somebody asked meanwhile
+		p.NextLookupAt = &later
+	}
+	if w.Lookup != nil && due != nil && (w.Due == nil || !due.Equal(*w.Due)) && p.Status != PaymentReversed {
+		// A claim came while the question was under way: its answer may be older than the claim, and is not the last word on it.
+		if again := soon(plan, p.LastLookupAt, now); p.NextLookupAt == nil || again.Before(*p.NextLookupAt) {
+			p.NextLookupAt = again
+		}
+	}
 	if p.NextLookupAt == nil && (p.Status == PaymentPending || p.Status == PaymentCreated) {
 		p.InDoubt = true // the plan is used up: a person must decide
 	}

@@ -4,8 +4,11 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -238,5 +241,51 @@ func TestTheNationalPortalsReceiptIsKept(t *testing.T) {
 	}
 	if got := s.orderStatus(order); got != "paid" {
 		t.Errorf("the order is %s", got)
+	}
+}
+
+// A claim that comes while a question is under way is asked after by itself: the answer on its way is to a question from before it.
+func TestAClaimDuringAQuestionIsNotLost(t *testing.T) {
+	s := dvcqgStreet(t)
+	var during func()
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		answer := s.send(r.Method, s.sim+r.URL.RequestURI(), json.RawMessage(body), map[string]string{"Content-Type": r.Header.Get("Content-Type")})
+		if during != nil {
+			meanwhile := during
+			during = nil
+			meanwhile()
+		}
+		w.Header().Set("Content-Type", answer.header.Get("Content-Type"))
+		w.WriteHeader(answer.status)
+		_, _ = w.Write(answer.body)
+	}))
+	t.Cleanup(proxy.Close)
+	if _, err := s.db.ExecContext(t.Context(), `UPDATE merchant_accounts SET base_url = $1 WHERE id = 'acc_dvcqg'`, proxy.URL+"/dvcqg"); err != nil {
+		t.Fatal(err)
+	}
+	order, payment, reference := s.started("dvcqg")
+	s.decide("dvcqg", reference, map[string]any{"outcome": "decline"})
+	during = func() { s.decide("dvcqg", reference, map[string]any{"outcome": "succeed"}) }
+	s.sweep()
+	if during != nil {
+		t.Fatal("nothing was asked")
+	}
+	if n := s.count(`SELECT count(*) FROM payments WHERE id = $1 AND status = 'failed' AND next_lookup_at IS NOT NULL`, payment); n != 1 {
+		t.Errorf("after the old answer: %s", s.one(`SELECT status || ' ' || coalesce(next_lookup_at::text, 'never asked again') FROM payments WHERE id = '`+payment+`'`))
+	}
+	s.move(10 * time.Minute)
+	s.sweep()
+	if got := s.orderStatus(order); got != "paid" {
+		t.Errorf("the order is %s", got)
+	}
+	// Once answered, it is asked no more.
+	s.move(10 * time.Minute)
+	s.sweep()
+	if n := s.count(`SELECT count(*) FROM lookups WHERE object_id = $1`, payment); n != 2 {
+		t.Errorf("asked %d times", n)
 	}
 }
