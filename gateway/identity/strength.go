@@ -2,6 +2,7 @@ package identity
 
 import (
 	"bufio"
+	"crypto/rand"
 	"crypto/sha1"
 	"encoding/hex"
 	"errors"
@@ -127,3 +128,6 @@ func (l *Leaked) has(password string) (bool, error) {
 	}
 	return false, nil
 }
+
+// MadePassword is one of 100 random bits, for a person who must change it at their first sign-in.
+func MadePassword() string { return strings.ToLower(rand.Text()[:20]) }

@@ -2,10 +2,8 @@ package api
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -126,9 +124,6 @@ func (s *server) agencies(c *gin.Context, codes []string) error {
 	return nil
 }
 
-// madePassword is a password of 100 random bits, for a person to change at once.
-func madePassword() string { return strings.ToLower(rand.Text()[:20]) }
-
 // createUser makes a person; the password is told once, and is to be changed at the first sign-in.
 func (s *server) createUser(c *gin.Context) {
 	var in newUser
@@ -143,7 +138,7 @@ func (s *server) createUser(c *gin.Context) {
 		s.refuse(c, err)
 		return
 	}
-	password := madePassword()
+	password := identity.MadePassword()
 	u, err := s.Identity.CreateUser(c.Request.Context(), actor(c), identity.NewUser{Name: in.Name, Password: password, Roles: in.Roles, Agencies: in.Agencies, ClientID: in.ClientID, Change: true})
 	if err != nil {
 		s.refuse(c, peopleProblem(err))
@@ -203,7 +198,7 @@ func (s *server) resetPassword(c *gin.Context) {
 	if err == nil {
 		err = another(c)
 	}
-	password := madePassword()
+	password := identity.MadePassword()
 	if err == nil {
 		err = s.Identity.SetPassword(c.Request.Context(), actor(c), c.Param("id"), password)
 	}

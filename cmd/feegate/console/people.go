@@ -1,7 +1,6 @@
 package console
 
 import (
-	"crypto/rand"
 	"net/http"
 	"net/url"
 	"slices"
@@ -132,9 +131,6 @@ func (v *visit) agencies() ([]string, error) {
 	return codes, nil
 }
 
-// madePassword is one of 100 random bits, to be changed at the first sign-in.
-func madePassword() string { return strings.ToLower(rand.Text()[:20]) }
-
 const passwordNext text = "Đưa mật khẩu này cho đúng người, bằng đường khác với tên đăng nhập. Người đó phải đổi ngay lần đăng nhập đầu."
 
 func (c *Console) createUser(v *visit) error {
@@ -145,7 +141,7 @@ func (c *Console) createUser(v *visit) error {
 	if err != nil {
 		return err
 	}
-	password := madePassword()
+	password := identity.MadePassword()
 	u, err := c.Identity.CreateUser(v.r.Context(), v.actor(), identity.NewUser{Name: v.r.PostForm.Get("name"), Password: password, Roles: v.roles(), Agencies: agencies,
 		ClientID: v.r.PostForm.Get("client"), Change: true})
 	if err != nil {
@@ -207,7 +203,7 @@ func (c *Console) onUser(v *visit) error {
 	case "sessions":
 		err = c.Identity.EndSessions(ctx, v.actor(), id, "")
 	case "password":
-		password := madePassword()
+		password := identity.MadePassword()
 		if err = c.Identity.SetPassword(ctx, v.actor(), id, password); err == nil {
 			return v.tell(toldData{v.in.Say("Đã đặt lại mật khẩu"), "Mật khẩu tạm", password, passwordNext, "/console/users/" + url.PathEscape(id)})
 		}
