@@ -185,7 +185,12 @@ func (c *Console) approveReport(v *visit) error {
 // papers sends forms as a file: BM.xlsx, BM.pdf, BM-01.xlsx …
 func (c *Console) papers(v *visit) error {
 	name := v.r.PathValue("file")
-	q := v.period()
+	s, err := v.scope()
+	if err != nil {
+		return err
+	}
+	q := s.question()
+	q.Agencies = s.limited // a form is of all that the person may see
 	a := forms.Ask{Question: q, Caller: v.caller()}
 	if r := v.r.URL.Query().Get("revision"); r != "" {
 		n, err := strconv.Atoi(r)
