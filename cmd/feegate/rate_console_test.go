@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"feegate/gateway/identity"
 	"feegate/reconciliation/adoption"
@@ -32,7 +33,8 @@ var hrefs = regexp.MustCompile(`href="(/console/(?:rate|exceptions)[^"]*)"`)
 // The rate as it was known at a time, of one agency: the page, its file, its evidence, its trend and what it links to speak of the same, and say so.
 func TestTheRateAsItWasKnown(t *testing.T) {
 	x := newExample(t, false, false)
-	x.elsewhere("E7001", "H10.77", 77) // in April
+	x.app.desk.CountWithin = time.Minute // whatever the machine is busy with
+	x.elsewhere("E7001", "H10.77", 77)   // in April
 	x.at("2026-04-12 09:00")
 	x.settle("acc_momo", "momo", "FEEGATEMOMO", "2026-03-11")
 	x.at("2026-04-15 09:00")
@@ -88,6 +90,14 @@ func TestTheRateAsItWasKnown(t *testing.T) {
 	if page := string(boss.get("/console/exceptions?" + asked).body); !strings.Contains(page, "value=\"2026-04-10T23:59\"") || !strings.Contains(page, "/console/rate?"+strings.ReplaceAll(inMarch, "&", "&amp;")+"&amp;agency=H10.12&amp;as_of=2026-04-10T23%3A59") {
 		t.Error("the exceptions' page forgets what was asked")
 	}
+
+	// Where they cannot be counted in time, the page does not wait, and says so, for a while.
+	x.app.desk.CountWithin = time.Nanosecond
+	boss.shows(boss.get("/console/rate?"+inMarch), 200, "60,0 % 6 / 10 lượt nộp", "ngoại lệ: chưa đếm, mở để đếm")
+	x.app.desk.CountWithin = time.Minute
+	boss.shows(boss.get("/console/rate?"+inMarch), 200, "ngoại lệ: chưa đếm, mở để đếm")
+	x.move(11 * time.Minute)
+	boss.shows(boss.get("/console/rate?"+inMarch), 200, fmt.Sprintf("%d ngoại lệ", found))
 
 	// Who sees some agencies chooses among them; what is wrong is named.
 	some := x.officer("xã", []identity.Role{identity.Reporter}, "H10.77")

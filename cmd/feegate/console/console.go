@@ -18,6 +18,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"feegate/cmd/feegate/page"
@@ -51,6 +52,7 @@ type Deps struct {
 	ApplyOverrides func(context.Context) error // an operator's word, in this process
 	Admit          func(address string) bool   // whether a visitor who is not known may ask now
 	PublicURL      string
+	CountWithin    time.Duration // how long the rate's page waits for the exceptions to be counted
 	Now            func() time.Time
 	Log            *slog.Logger
 }
@@ -62,7 +64,9 @@ type Console struct {
 	pages   map[string]*template.Template
 	foreign *http.CrossOriginProtection
 	routes  map[string][]identity.Role
-	outside *outsider // nil where people sign in by their passwords alone
+	// until when the exceptions are not counted beside the rate; nil: they are
+	uncounted atomic.Pointer[time.Time]
+	outside   *outsider // nil where people sign in by their passwords alone
 }
 
 // New makes the console.
