@@ -181,6 +181,8 @@ type visit struct {
 	session *identity.Session
 	token   string
 	names   map[string]string // of people, by id
+	handler func(*visit) error
+	part    *[]byte // where the page goes that is made for a file, nil where it is sent
 }
 
 // shell is what every page holds around its own data.
@@ -224,7 +226,7 @@ func (c *Console) on(mux *http.ServeMux, pattern string, roles []identity.Role, 
 	c.routes[pattern] = roles
 	act := strings.HasPrefix(pattern, http.MethodPost)
 	var handler http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		v := &visit{c: c, w: w, r: r, names: map[string]string{}}
+		v := &visit{c: c, w: w, r: r, names: map[string]string{}, handler: h}
 		if err := v.enter(); err != nil {
 			if !errors.Is(err, identity.ErrUnauthenticated) {
 				v.refuse(err)
@@ -337,6 +339,10 @@ func (v *visit) show(status int, name, title string, data any) error {
 	body, err := page.Render(v.c.pages[name], "layout", s)
 	if err != nil {
 		return err
+	}
+	if v.part != nil {
+		*v.part = body
+		return nil
 	}
 	if status == http.StatusOK && v.session != nil {
 		if as := v.as(); as != "" {

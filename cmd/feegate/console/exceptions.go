@@ -52,7 +52,7 @@ func (c *Console) ruleFound(v *visit) error {
 	if err != nil {
 		return err
 	}
-	l, err := c.Honesty.Exceptions(v.r.Context(), s.asked(), rules[at].ID, pageSize, v.r.URL.Query().Get("after"))
+	l, err := c.Honesty.Exceptions(v.r.Context(), s.asked(), rules[at].ID, v.rows(), v.r.URL.Query().Get("after"))
 	if err != nil {
 		return err
 	}

@@ -105,7 +105,7 @@ func (c *Console) evidence(v *visit) error {
 		return err
 	}
 	q := v.r.URL.Query()
-	b := adoption.Behind{Question: s.question(), Figure: q.Get("figure"), Bucket: q.Get("bucket"), After: q.Get("after"), Limit: pageSize}
+	b := adoption.Behind{Question: s.question(), Figure: q.Get("figure"), Bucket: q.Get("bucket"), After: q.Get("after"), Limit: v.rows()}
 	if b.Given = q.Has("group"); b.Given {
 		b.GroupBy, b.Group = "agency", q.Get("group")
 	}

@@ -78,7 +78,7 @@ func (c *Console) refunds(v *visit) error {
 		l.Items = append(l.Items, listableRow{r, ticked})
 		l.Amount += r.Amount
 	}
-	lists, next, err := c.Gateway.RefundLists(ctx, who, "", v.r.URL.Query().Get("after"), pageSize)
+	lists, next, err := c.Gateway.RefundLists(ctx, who, "", v.r.URL.Query().Get("after"), v.rows())
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ type reportsData struct {
 }
 
 func (c *Console) reports(v *visit) error {
-	items, next, err := c.Adoption.Revisions(v.r.Context(), "", "", v.r.URL.Query().Get("after"), pageSize)
+	items, next, err := c.Adoption.Revisions(v.r.Context(), "", "", v.r.URL.Query().Get("after"), v.rows())
 	if err != nil {
 		return err
 	}
@@ -141,7 +141,7 @@ func (c *Console) revision(v *visit) error {
 	d.Mine = rev.ClosedBy == v.session.Principal.ID
 	d.MayApprove = rev.ApprovedBy == nil && v.may(identity.Approver) && d.Whole
 	if d.Whole && rev.Revision > 1 {
-		if d.Diff, err = c.Adoption.Diff(ctx, v.caller(), from, to, n, 0, v.r.URL.Query().Get("after"), pageSize); err != nil {
+		if d.Diff, err = c.Adoption.Diff(ctx, v.caller(), from, to, n, 0, v.r.URL.Query().Get("after"), v.rows()); err != nil {
 			return err
 		}
 		for _, name := range adoption.Figures() {
