@@ -182,6 +182,7 @@ type visit struct {
 	token   string
 	names   map[string]string // of people, by id
 	handler func(*visit) error
+	known   *known
 	part    *[]byte // where the page goes that is made for a file, nil where it is sent
 }
 
@@ -191,6 +192,8 @@ type shell struct {
 	Nav                         []link
 	Notice                      string
 	Tour                        string // what a page is, for who comes by it on a tour
+	Audits                      bool   // may look into the audit
+	Known                       *known // of what a report says
 	Key                         string // of an act, so that a form sent twice acts once
 	Data                        any
 }
@@ -300,6 +303,17 @@ func (v *visit) audit(action, object string) {
 	}
 }
 
+// known is by which definition a report counts, and what was known to it.
+type known struct {
+	Definition string
+	AsOf       time.Time
+}
+
+// audits says that the person may look into the audit, which is the whole province's.
+func (v *visit) audits() bool {
+	return len(v.session.Principal.Agencies) == 0 && v.may(append([]identity.Role{identity.Auditor}, auditing...)...)
+}
+
 // may reports whether the person has one of the roles.
 func (v *visit) may(roles ...identity.Role) bool { return v.session.Principal.HasRole(roles...) }
 
@@ -334,7 +348,7 @@ func (v *visit) show(status int, name, title string, data any) error {
 	}
 	if v.session != nil {
 		s.User, s.CSRF = v.session.Principal.Name, v.session.CSRF
-		s.Nav = v.nav()
+		s.Nav, s.Audits, s.Known = v.nav(), v.audits(), v.known
 	}
 	body, err := page.Render(v.c.pages[name], "layout", s)
 	if err != nil {

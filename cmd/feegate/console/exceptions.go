@@ -29,6 +29,7 @@ func (c *Console) exceptions(v *visit) error {
 	if err != nil {
 		return err
 	}
+	v.known = &known{a.Definition, a.AsOf}
 	return v.show(http.StatusOK, "exceptions", "Ngoại lệ", exceptionsData{a, s, s.Query()})
 }
 
@@ -60,6 +61,7 @@ func (c *Console) ruleFound(v *visit) error {
 	if l.Next != nil {
 		d.Next = "?" + string(d.Query) + "&after=" + url.QueryEscape(*l.Next)
 	}
+	v.known = &known{l.Definition, l.AsOf}
 	return v.show(http.StatusOK, "exception", rules[at].ID+" · "+rules[at].TitleVI, d)
 }
 

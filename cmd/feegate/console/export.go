@@ -185,6 +185,8 @@ func shown(n *html.Node) string {
 		switch {
 		case n.Type == html.TextNode:
 			b.WriteString(n.Data)
+		case n.Type == html.ElementNode && n.DataAtom == atom.A && has(n, "screen"): // a way to go, no text
+			return
 		case n.Type == html.ElementNode && (n.DataAtom == atom.Form || n.DataAtom == atom.Details || n.DataAtom == atom.Button || n.DataAtom == atom.Svg):
 			return
 		case n.Type == html.ElementNode && (n.DataAtom == atom.Br || n.DataAtom == atom.Div || n.DataAtom == atom.P || n.DataAtom == atom.Li):

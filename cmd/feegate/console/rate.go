@@ -82,6 +82,7 @@ func (c *Console) rate(v *visit) error {
 	if d.Exceptions, err = counted(); err != nil {
 		return err
 	}
+	v.known = &known{report.Definition, report.AsOf}
 	return v.show(http.StatusOK, "rate", "Tỷ lệ thanh toán trực tuyến", d)
 }
 
@@ -130,5 +131,6 @@ func (c *Console) evidence(v *visit) error {
 		q.Set("after", *list.Next)
 		d.Next = "?" + q.Encode()
 	}
+	v.known = &known{list.Definition, list.AsOf}
 	return v.show(http.StatusOK, "evidence", "Chứng cứ của tỷ lệ", d)
 }

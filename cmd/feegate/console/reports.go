@@ -55,6 +55,11 @@ func (c *Console) reports(v *visit) error {
 	if next != "" {
 		d.Next = "?after=" + url.QueryEscape(next)
 	}
+	definition, err := c.Adoption.DefinitionOn(v.r.Context(), now.Format(time.DateOnly))
+	if err != nil {
+		return err
+	}
+	v.known = &known{definition.ID, now}
 	return v.show(http.StatusOK, "reports", "Báo cáo", d)
 }
 
@@ -158,6 +163,7 @@ func (c *Console) revision(v *visit) error {
 			return err
 		}
 	}
+	v.known = &known{rev.Definition, rev.AsOf}
 	return v.show(http.StatusOK, "revision", "Báo cáo từ "+vietDate(from)+" đến "+vietDate(to)+", lần "+strconv.Itoa(n), d)
 }
 
@@ -226,5 +232,6 @@ func (c *Console) outlook(v *visit) error {
 	if err != nil {
 		return err
 	}
+	v.known = &known{o.Definition, o.AsOf}
 	return v.show(http.StatusOK, "outlook", "Nhìn tới", o)
 }

@@ -53,6 +53,13 @@ func (v *visit) terms(e *account.Entry) termsView {
 	return t
 }
 
+// by is the person who asks, with the audit that a change of an account writes in its own transaction.
+func (v *visit) by() account.By {
+	return account.By{ID: v.session.Principal.ID, Record: func(ctx context.Context, tx sqlx.ExtContext, action, object string, detail map[string]any) error {
+		return v.c.Identity.Audit(ctx, tx, v.actor(), action, object, detail)
+	}}
+}
+
 // decideBeneficiary approves or rejects whose money an account is to take, as another person than proposed it.
 func (c *Console) decideBeneficiary(v *visit) error {
 	e, err := v.entry()
@@ -63,10 +70,7 @@ func (c *Console) decideBeneficiary(v *visit) error {
 	if decision != "approve" && decision != "reject" {
 		return &gateway.Problem{Name: gateway.ProblemNotFound}
 	}
-	by := account.By{ID: v.session.Principal.ID, Record: func(ctx context.Context, tx sqlx.ExtContext, action, object string, detail map[string]any) error {
-		return c.Identity.Audit(ctx, tx, v.actor(), action, object, detail)
-	}}
-	err = c.Accounts.Decide(v.r.Context(), e.Account.ID, v.r.PathValue("beneficiary"), decision == "approve", v.r.PostForm.Get("note"), by)
+	err = c.Accounts.Decide(v.r.Context(), e.Account.ID, v.r.PathValue("beneficiary"), decision == "approve", v.r.PostForm.Get("note"), v.by())
 	switch {
 	case errors.Is(err, account.ErrSamePerson):
 		return &gateway.Problem{Name: gateway.ProblemSecondPerson}
