@@ -101,7 +101,7 @@ func newApp(ctx context.Context, db *sqlx.DB, keys *account.Keys, publicURL stri
 	}
 	jobs := &jobBook{past: map[string]console.Job{}}
 	desk, err := console.New(console.Deps{Gateway: g, Reconciler: reconciler, Adoption: reporter, Forms: papers, Honesty: book, Identity: people, Accounts: accounts, Breakers: breakers,
-		Endpoints: endpoints, Jobs: jobs, ApplyOverrides: duty.applyOverrides, Visitors: visitors, Admit: api.Door(), PublicURL: publicURL, Now: now, Log: log})
+		Endpoints: endpoints, Jobs: jobs, ApplyOverrides: duty.applyOverrides, Visitors: visitors, Admit: api.Door(), PublicURL: publicURL, CountWithin: 2 * time.Second, Now: now, Log: log})
 	if err != nil {
 		return nil, err
 	}

@@ -50,7 +50,13 @@ func TestAnOperatorLooksAfterProviders(t *testing.T) {
 	}
 	op.acted(op.act(at+"/maintenance", url.Values{"to": {until}, "reason": {"nâng cấp"}}), at+"?done=maintenance")
 	op.says(op.get(at), 200, "Bảo trì đến", "Kết thúc ngay", "nâng cấp")
-	op.acted(op.act(at+"/maintenance/"+s.one(`SELECT id FROM maintenance_windows`)+"/end", url.Values{}), at+"?done=maintenance-ended")
+	end := at + "/maintenance/" + s.one(`SELECT id FROM maintenance_windows`) + "/end"
+	op.says(op.act(end, url.Values{"reason": {" "}}), 422, "Lý do", "hãy ghi vì sao")
+	op.acted(op.act(end, url.Values{"reason": {"MoMo xong sớm"}}), at+"?done=maintenance-ended")
+	if r := op.act(end, url.Values{"reason": {"lần nữa"}}); r.status != http.StatusNotFound || s.count(`SELECT count(*) FROM audit WHERE action = 'provider.maintenance.ended'`) != 1 ||
+		s.one(`SELECT detail ->> 'reason' FROM audit WHERE action = 'provider.maintenance.ended'`) != "MoMo xong sớm" {
+		t.Errorf("ended twice: %d, or its reason is not on record", r.status)
+	}
 	op.says(op.get(at), 200, "kết thúc sớm")
 	for _, action := range []string{"provider.override", "provider.maintenance", "provider.maintenance.ended"} {
 		if s.count(`SELECT count(*) FROM audit WHERE actor = '`+s.idOf("vận")+`' AND action = '`+action+`'`) == 0 {

@@ -39,15 +39,33 @@ func (s *Store) Announce(ctx context.Context, w Window) error {
 	return nil
 }
 
-// EndWindow ends a maintenance window early, once; false: there is no such window that is not over.
-func (s *Store) EndWindow(ctx context.Context, accountID, id, by string, now time.Time) (bool, error) {
-	res, err := s.db.ExecContext(ctx, `UPDATE maintenance_windows SET ended_at = $3, ended_by = $4 WHERE account_id = $1 AND id = $2 AND ended_at IS NULL AND ends_at > $3`, accountID, id, now, by)
+// EndWindow ends a maintenance window early, once, for a reason or "", which the audit has in the same transaction; false: there is no such window that is not
+// over.
+func (s *Store) EndWindow(ctx context.Context, accountID, id string, by By, reason string, now time.Time) (ended bool, err error) {
+	err = s.transact(ctx, func(tx *sqlx.Tx) error {
+		ended, err = s.endWindow(ctx, tx, accountID, id, by.ID, now)
+		if err != nil || !ended {
+			return err
+		}
+		detail := map[string]any{"id": id}
+		if reason != "" {
+			detail["reason"] = reason
+		}
+		return by.Record(ctx, tx, "provider.maintenance.ended", accountID, detail)
+	})
+	return ended && err == nil, err
+}
+
+func (s *Store) endWindow(ctx context.Context, tx *sqlx.Tx, accountID, id, by string, now time.Time) (bool, error) {
+	res, err := tx.ExecContext(ctx, `UPDATE maintenance_windows SET ended_at = $3, ended_by = $4 WHERE account_id = $1 AND id = $2 AND ended_at IS NULL AND ends_at > $3`, accountID, id, now, by)
 	if err != nil {
 		return false, fmt.Errorf("ending maintenance %s: %w", id, err)
 	}
-	s.forget()
 	n, err := res.RowsAffected()
-	return n == 1, err
+	if err != nil {
+		return false, fmt.Errorf("ending maintenance %s: %w", id, err)
+	}
+	return n == 1, nil
 }
 
 // WindowsOf lists an account's maintenance, the newest first.

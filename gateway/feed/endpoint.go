@@ -188,7 +188,16 @@ func (s *Endpoints) Deliveries(ctx context.Context, clientID, id string, before 
 	if _, err := s.Get(ctx, clientID, id); err != nil {
 		return nil, err
 	}
-	return selectDeliveries(ctx, s.db, id, before, clamp(limit))
+	return selectDeliveries(ctx, s.db, id, Delivery{AttemptedAt: before}, clamp(limit))
+}
+
+// DeliveriesBefore lists what comes behind a delivery in the list of [Endpoints.Deliveries], none twice and none left out, whatever was attempted at the same
+// moment; a zero one: from the beginning.
+func (s *Endpoints) DeliveriesBefore(ctx context.Context, clientID, id string, last Delivery, limit int) ([]Delivery, error) {
+	if _, err := s.Get(ctx, clientID, id); err != nil {
+		return nil, err
+	}
+	return selectDeliveries(ctx, s.db, id, last, clamp(limit))
 }
 
 // Replay sends again from a number of the feed on, in order, whatever was delivered before. What waited of earlier numbers is

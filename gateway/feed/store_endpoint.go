@@ -121,11 +121,11 @@ func deleteEndpoint(ctx context.Context, db *sqlx.DB, clientID, id string) error
 	return nil
 }
 
-func selectDeliveries(ctx context.Context, db *sqlx.DB, id string, before time.Time, limit int) ([]Delivery, error) {
+func selectDeliveries(ctx context.Context, db *sqlx.DB, id string, last Delivery, limit int) ([]Delivery, error) {
 	out := []Delivery{}
 	err := db.SelectContext(ctx, &out, `SELECT attempted_at, number, event_id, attempt, status, detail, took_ms FROM deliveries
-		WHERE endpoint_id = $1 AND ($2::timestamptz IS NULL OR attempted_at < $2)
-		ORDER BY attempted_at DESC, number DESC, attempt DESC LIMIT $3`, id, sql.NullTime{Time: before, Valid: !before.IsZero()}, limit)
+		WHERE endpoint_id = $1 AND ($2::timestamptz IS NULL OR (attempted_at, number, attempt) < ($2, $4, $5))
+		ORDER BY attempted_at DESC, number DESC, attempt DESC LIMIT $3`, id, sql.NullTime{Time: last.AttemptedAt, Valid: !last.AttemptedAt.IsZero()}, limit, last.Number, last.Attempt)
 	if err != nil {
 		return nil, fmt.Errorf("reading deliveries: %w", err)
 	}

@@ -141,12 +141,9 @@ func (s *server) endMaintenance(c *gin.Context) {
 		return
 	}
 	id := c.Param("window")
-	ended, err := s.Accounts.EndWindow(c.Request.Context(), e.Account.ID, id, principal(c).ID, s.Now())
+	ended, err := s.Accounts.EndWindow(c.Request.Context(), e.Account.ID, id, s.by(c), "", s.Now())
 	if err == nil && !ended {
 		err = &gateway.Problem{Name: gateway.ProblemNotFound, Detail: "there is no such maintenance that is not over"}
-	}
-	if err == nil {
-		err = s.Identity.Audit(c.Request.Context(), nil, actor(c), "provider.maintenance.ended", e.Account.ID, map[string]any{"id": id})
 	}
 	if err != nil {
 		s.refuse(c, err)

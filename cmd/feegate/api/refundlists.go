@@ -56,7 +56,11 @@ func (s *server) getRefundList(c *gin.Context) {
 	}
 	l, err := s.Gateway.RefundList(c.Request.Context(), caller(c), name)
 	if err == nil {
-		err = s.Identity.Audit(c.Request.Context(), nil, actor(c), "refund_list.read", name, map[string]any{"transfers": l.Count})
+		looked := map[string]any{"transfers": l.Count}
+		if wantsTable(c) {
+			looked["as"] = "csv"
+		}
+		err = s.Identity.Audit(c.Request.Context(), nil, actor(c), "refund_list.read", name, looked)
 	}
 	switch {
 	case err != nil:

@@ -59,7 +59,7 @@ func (c *Console) audit(v *visit) error {
 		d.Actions = append(d.Actions, action{code, v.in.Say(text(name))})
 	}
 	slices.SortFunc(d.Actions, func(a, b action) int { return cmp.Compare(a.Name, b.Name) })
-	f := identity.Filter{Object: d.Object, Action: d.Action, Limit: pageSize}
+	f := identity.Filter{Object: d.Object, Action: d.Action, Limit: v.rows()}
 	f.After, _ = strconv.ParseInt(q.Get("after"), 10, 64) // what is no number begins at the top
 	var err error
 	if f.Actor, err = v.idOf(d.Actor); err != nil {

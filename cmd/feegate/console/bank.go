@@ -50,7 +50,7 @@ type matchRow struct {
 func (c *Console) bank(v *visit) error {
 	q := v.r.URL.Query()
 	d := bankData{Work: v.may(identity.Finance), Roles: []string{"payout", "deposit", "payment", "refund", "reversal", "fee", "interest", "outflow", "unmatched"},
-		Filter: reconciliation.BankFilter{BankAccount: q.Get("bank_account"), From: q.Get("from"), To: q.Get("to"), Standing: q.Get("standing"), Role: q.Get("role"), After: q.Get("after"), Limit: pageSize}}
+		Filter: reconciliation.BankFilter{BankAccount: q.Get("bank_account"), From: q.Get("from"), To: q.Get("to"), Standing: q.Get("standing"), Role: q.Get("role"), After: q.Get("after"), Limit: v.rows()}}
 	if !q.Has("from") {
 		d.Filter.From = c.date(7)
 	}

@@ -119,7 +119,7 @@ func (v *visit) showCatalogue(status int, d catalogueData) (err error) {
 		if len(after) > 40 || strings.ContainsRune(after, 0) {
 			after = ""
 		}
-		if d.Procedures, d.Next, err = v.c.Gateway.Procedures(ctx, d.On, d.Q, pageSize, after); d.Next != "" {
+		if d.Procedures, d.Next, err = v.c.Gateway.Procedures(ctx, d.On, d.Q, v.rows(), after); d.Next != "" {
 			d.Next = "?" + url.Values{"on": {d.On}, "q": {d.Q}, "after": {d.Next}}.Encode()
 		}
 	}

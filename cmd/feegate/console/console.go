@@ -17,6 +17,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"feegate/cmd/feegate/page"
@@ -50,6 +51,7 @@ type Deps struct {
 	ApplyOverrides func(context.Context) error // an operator's word, in this process
 	Admit          func(address string) bool   // whether a visitor who is not known may ask now
 	PublicURL      string
+	CountWithin    time.Duration // how long the rate's page waits for the exceptions to be counted
 	Now            func() time.Time
 	Log            *slog.Logger
 }
@@ -62,7 +64,9 @@ type Console struct {
 	tongues map[string]speech
 	foreign *http.CrossOriginProtection
 	routes  map[string][]identity.Role
-	outside *outsider // nil where people sign in by their passwords alone
+	// until when the exceptions are not counted beside the rate; nil: they are
+	uncounted atomic.Pointer[time.Time]
+	outside   *outsider // nil where people sign in by their passwords alone
 }
 
 // New makes the console.
@@ -164,6 +168,9 @@ type visit struct {
 	session *identity.Session
 	token   string
 	names   map[string]string // of people, by id
+	handler func(*visit) error
+	known   *known
+	part    *[]byte // where the page goes that is made for a file, nil where it is sent
 }
 
 // shell is what every page holds around its own data.
@@ -174,6 +181,8 @@ type shell struct {
 	Nav                  []link
 	Notice               text
 	Tour                 text   // what a page is, for who comes by it on a tour
+	Audits               bool   // may look into the audit
+	Known                *known // of what a report says
 	Key                  string // of an act, so that a form sent twice acts once
 	Data                 any
 }
@@ -211,6 +220,7 @@ func (c *Console) on(mux *http.ServeMux, pattern string, roles []identity.Role, 
 	act := strings.HasPrefix(pattern, http.MethodPost)
 	var handler http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v := c.visit(w, r)
+		v.handler = h
 		if !act && v.turned() {
 			return
 		}
@@ -287,6 +297,17 @@ func (v *visit) audit(action, object string) {
 	}
 }
 
+// known is by which definition a report counts, and what was known to it.
+type known struct {
+	Definition string
+	AsOf       time.Time
+}
+
+// audits says that the person may look into the audit, which is the whole province's.
+func (v *visit) audits() bool {
+	return len(v.session.Principal.Agencies) == 0 && v.may(append([]identity.Role{identity.Auditor}, auditing...)...)
+}
+
 // may reports whether the person has one of the roles.
 func (v *visit) may(roles ...identity.Role) bool { return v.session.Principal.HasRole(roles...) }
 
@@ -321,11 +342,15 @@ func (v *visit) show(status int, name string, title text, data any) error {
 	}
 	if v.session != nil {
 		s.User, s.CSRF = v.session.Principal.Name, v.session.CSRF
-		s.Nav = v.nav()
+		s.Nav, s.Audits, s.Known = v.nav(), v.audits(), v.known
 	}
 	body, err := page.Render(v.c.pages[v.in.Code][name], "layout", s)
 	if err != nil {
 		return err
+	}
+	if v.part != nil {
+		*v.part = body
+		return nil
 	}
 	if status == http.StatusOK && v.session != nil {
 		if as := v.as(); as != "" {

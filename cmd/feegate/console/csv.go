@@ -86,7 +86,11 @@ func (c *Console) discrepanciesCSV(v *visit) error {
 
 // rateCSV is the report as the API gives it.
 func (c *Console) rateCSV(v *visit) error {
-	q := v.period()
+	s, err := v.scope()
+	if err != nil {
+		return err
+	}
+	q := s.question()
 	q.GroupBy = "agency"
 	report, err := c.Adoption.Adoption(v.r.Context(), q)
 	if err != nil {
@@ -96,5 +100,9 @@ func (c *Console) rateCSV(v *visit) error {
 	if err := report.WriteCSV(&b); err != nil {
 		return err
 	}
-	return v.file("ty-le_"+report.Period.From+"_"+report.Period.To+".csv", b.Bytes())
+	name := "ty-le_" + report.Period.From + "_" + report.Period.To
+	if s.AsOf != "" {
+		name += "_biet-den_" + report.AsOf.In(vietnam).Format("20060102-1504")
+	}
+	return v.file(name+".csv", b.Bytes())
 }

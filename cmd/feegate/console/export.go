@@ -2,7 +2,6 @@ package console
 
 import (
 	"bytes"
-	"html/template"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -16,8 +15,8 @@ import (
 	"feegate/reconciliation/document"
 )
 
-// Every page with tables can be taken home as what it shows: one sheet for each table, its numbers as numbers. It is read from the page
-// itself, so that it never shows more than the page did, nor to anybody else.
+// Every page with tables can be taken home as what it shows: one sheet for each table, its numbers as numbers, a list to its end. It is read from the
+// pages themselves, so that it never shows more than they did, nor to anybody else.
 
 // taken are the kinds of file, by ?as=.
 var taken = map[string]string{"csv": "text/csv; charset=utf-8", "xlsx": xlsxKind.mime}
@@ -26,35 +25,17 @@ var taken = map[string]string{"csv": "text/csv; charset=utf-8", "xlsx": xlsxKind
 type table struct {
 	Name string
 	Rows [][]any // texts, whole numbers, and shares
+	list bool    // goes on over pages
 }
 
 // share is a percentage with the decimals that were shown, as thousandths of one: 43,2 % is 432.
 type share int64
 
-// offered puts the links to the files under a page that has tables.
-func (v *visit) offered(body []byte) []byte {
-	if v.r.Method != http.MethodGet || !bytes.Contains(body, []byte("<table")) {
-		return body
-	}
-	link := func(as string) string {
-		q := v.r.URL.Query()
-		q.Del("done")
-		q.Del("tour")
-		q.Set("as", as)
-		return template.HTMLEscapeString(v.r.URL.Path + "?" + q.Encode())
-	}
-	foot := []byte(`<footer class="small">`)
-	at := bytes.LastIndex(body, foot)
-	if at < 0 {
-		return body
-	}
-	links := `<p class="small screen taken">` + template.HTMLEscapeString(v.in.Say("Các bảng trên trang này:")) + ` <a href="` + link("csv") + `" download>CSV</a> · <a href="` + link("xlsx") + `" download>XLSX</a></p>` + "\n"
-	return append(append(append([]byte{}, body[:at]...), links...), body[at:]...)
-}
-
 // take sends what a page shows as a file.
 func (v *visit) take(as, name, title string, body []byte) error {
-	tables, err := tablesOf(body)
+	tables, err := wholeList(body, mostRows, func(rows int, query string) string {
+		return v.in.Sayf("Tệp dừng ở %s dòng. Phần còn lại: %s", count(rows), v.c.PublicURL+v.r.URL.Path+"?"+v.taking(query))
+	}, v.page)
 	if err != nil {
 		return err
 	}
@@ -160,35 +141,6 @@ func sheetNames(tables []table) (out []string) {
 	return out
 }
 
-// tablesOf reads the tables of a page, each under the heading that stands before it.
-func tablesOf(body []byte) ([]table, error) {
-	root, err := html.Parse(bytes.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	var out []table
-	heading := ""
-	var walk func(*html.Node)
-	walk = func(n *html.Node) {
-		if n.Type == html.ElementNode {
-			switch n.DataAtom {
-			case atom.H1, atom.H2, atom.H3:
-				heading = shown(n)
-			case atom.Table:
-				if t := (table{heading, rowsOf(n)}); len(t.Rows) > 1 {
-					out = append(out, t)
-				}
-				return
-			}
-		}
-		for c := n.FirstChild; c != nil; c = c.NextSibling {
-			walk(c)
-		}
-	}
-	walk(root)
-	return out, nil
-}
-
 func has(n *html.Node, class string) bool {
 	for _, a := range n.Attr {
 		if a.Key == "class" {
@@ -202,7 +154,7 @@ func has(n *html.Node, class string) bool {
 	return false
 }
 
-// rowsOf reads a table's rows; columns that are pictures, and what is for paper alone, are left out.
+// rowsOf reads a table's rows; columns that are pictures or boxes to tick, and what is for paper alone, are left out.
 func rowsOf(n *html.Node) (rows [][]any) {
 	var walk func(*html.Node)
 	walk = func(n *html.Node) {
@@ -212,7 +164,7 @@ func rowsOf(n *html.Node) (rows [][]any) {
 			}
 			row := []any{}
 			for c := n.FirstChild; c != nil; c = c.NextSibling {
-				if c.Type == html.ElementNode && (c.DataAtom == atom.Td || c.DataAtom == atom.Th) && !has(c, "bars") {
+				if c.Type == html.ElementNode && (c.DataAtom == atom.Td || c.DataAtom == atom.Th) && !has(c, "bars") && !has(c, "pick") {
 					row = append(row, valueOf(shown(c), has(c, "num") && c.DataAtom == atom.Td))
 				}
 			}
@@ -235,6 +187,8 @@ func shown(n *html.Node) string {
 		switch {
 		case n.Type == html.TextNode:
 			b.WriteString(n.Data)
+		case n.Type == html.ElementNode && n.DataAtom == atom.A && has(n, "screen"): // a way to go, no text
+			return
 		case n.Type == html.ElementNode && (n.DataAtom == atom.Form || n.DataAtom == atom.Details || n.DataAtom == atom.Button || n.DataAtom == atom.Svg):
 			return
 		case n.Type == html.ElementNode && (n.DataAtom == atom.Br || n.DataAtom == atom.Div || n.DataAtom == atom.P || n.DataAtom == atom.Li):

@@ -13,12 +13,16 @@ import (
 
 // A page's tables are read as they are shown, their numbers as numbers; pictures, forms and what is for paper are left out.
 func TestTablesOfAPage(t *testing.T) {
-	got, err := tablesOf([]byte(`<html><body><h1>Danh sách</h1><table><thead><tr><th>Tên</th><th class="num">Tiền</th><th class="bars">x</th></tr></thead>
+	page, err := readPage([]byte(`<html><body><h1>Danh sách</h1><table><thead><tr><th>Tên</th><th class="num">Tiền</th><th class="bars">x</th></tr></thead>
 		<tbody><tr><td>=1+1</td><td class="num">1.250.000&nbsp;₫<form><button>Duyệt</button></form></td><td class="bars"><svg><title>y</title></svg></td></tr>
 		<tr><td>A<br>B</td><td class="num">−11.000 ₫</td></tr><tr><td>7</td><td class="num">43,2&nbsp;%</td></tr><tr><td>n</td><td class="num">—</td></tr><tr class="on-paper"><td>nein</td></tr></tbody></table>
 		<h2>Trống</h2><table><tr><th>Chỉ có đầu</th></tr></table></body></html>`))
-	if err != nil || len(got) != 1 || got[0].Name != "Danh sách" {
-		t.Fatalf("%v %v", got, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := page.tables
+	if len(got) != 1 || got[0].Name != "Danh sách" {
+		t.Fatalf("%v", got)
 	}
 	want := `[[Tên Tiền] [=1+1 1250000] [A B -11000] [7 432] [n —]]`
 	if s := fmt.Sprint(got[0].Rows); s != want {

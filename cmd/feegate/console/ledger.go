@@ -185,7 +185,7 @@ func (c *Console) clearing(v *visit) error {
 		return err
 	}
 	id := v.r.PathValue("account")
-	items, next, sum, err := c.Reconciler.ClearingLines(v.r.Context(), v.caller(), id, at, v.r.URL.Query().Get("after"), pageSize)
+	items, next, sum, err := c.Reconciler.ClearingLines(v.r.Context(), v.caller(), id, at, v.r.URL.Query().Get("after"), v.rows())
 	if err != nil {
 		return err
 	}

@@ -153,7 +153,7 @@ var fieldNames = map[string]text{"file": "Tệp", "date": "Ngày", "account_id":
 	"ids": "Sai lệch được chọn", "bank_account": "Số tài khoản", "layout": "Các cột", "header": "Dòng tiêu đề", "encoding": "Mã chữ", "closing balance": "Số dư cuối kỳ", "total": "Dòng tổng", "currency": "Loại tiền", "format": "Loại tệp",
 	"booking date": "Ngày hạch toán", "value date": "Ngày hiệu lực", "reference": "Mã của ngân hàng", "debit": "Tiền ra", "credit": "Tiền vào", "debit, credit": "Tiền ra, tiền vào", "balance": "Số dư", "fee": "Phí", "vat": "Thuế",
 	"to.bank": "Ngân hàng nhận", "to.account_number": "Số tài khoản nhận", "to.account_name": "Tên chủ tài khoản", "to.evidence": "Căn cứ", "agency_code": "Cơ quan", "refunds": "Khoản hoàn", "bank_reference": "Mã của ngân hàng", "paid_at": "Thời điểm chuyển", "password": "Mật khẩu", "again": "Nhập lại mật khẩu mới", "otp": "Mã xác thực", "name": "Tên", "roles": "Vai trò", "scopes": "Quyền", "client_id": "Cổng", "expires_at": "Hạn", "overlap_hours": "Khóa cũ còn dùng",
-	"source_system": "Hệ thống nguồn", "mode": "Chế độ", "agencies": "Cơ quan", "digits": "Số cuối của tài khoản", "operation": "Thao tác", "number": "Sự kiện số", "standing": "Tình trạng", "role": "Là khoản"}
+	"source_system": "Hệ thống nguồn", "mode": "Chế độ", "agencies": "Cơ quan", "digits": "Số cuối của tài khoản", "operation": "Thao tác", "number": "Sự kiện số", "standing": "Tình trạng", "role": "Là khoản", "as_of": "Theo dữ liệu biết đến"}
 
 // noted reads what the rooms note in a history: proposed X: why, approved X, rejected X, X: why.
 func (t speech) noted(note string) string {

@@ -333,19 +333,22 @@ func (c *Console) announce(v *visit) error {
 	return v.back("/console/providers/" + url.PathEscape(w.AccountID) + "?done=maintenance")
 }
 
+// endMaintenance says that an account can be paid into again before it was said to be, and why.
 func (c *Console) endMaintenance(v *visit) error {
 	e, err := v.entry()
 	if err != nil {
 		return err
 	}
-	id := v.r.PathValue("window")
-	ended, err := c.Accounts.EndWindow(v.r.Context(), e.Account.ID, id, v.session.Principal.ID, c.Now())
+	why, err := v.why()
+	if err != nil {
+		return err
+	}
+	ended, err := c.Accounts.EndWindow(v.r.Context(), e.Account.ID, v.r.PathValue("window"), v.by(""), why, c.Now())
 	if err != nil {
 		return err
 	}
 	if !ended {
 		return &gateway.Problem{Name: gateway.ProblemNotFound}
 	}
-	v.audit("provider.maintenance.ended", e.Account.ID)
 	return v.back("/console/providers/" + url.PathEscape(e.Account.ID) + "?done=maintenance-ended")
 }

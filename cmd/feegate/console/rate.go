@@ -3,9 +3,7 @@ package console
 import (
 	"html/template"
 	"net/http"
-	"net/url"
 	"slices"
-	"time"
 
 	"feegate/gateway/identity"
 	"feegate/reconciliation/adoption"
@@ -23,12 +21,14 @@ var bucketWords = map[string]text{"online": "Trực tuyến, đã đối soát",
 
 type rateData struct {
 	*adoption.Report
-	Ranked  []adoption.Row
-	Buckets []bucketRow
-	Trend   *trendData
-	Movers  []adoption.Mover
-	Reads   bool         // may open payments
-	Query   template.URL // escaped already
+	Scope      *scope
+	Ranked     []adoption.Row
+	Buckets    []bucketRow
+	Exceptions *exceptionCount // nil: they were not counted in time
+	Trend      *trendData
+	Movers     []adoption.Mover
+	Reads      bool         // may open payments
+	Query      template.URL // escaped already
 }
 
 type bucketRow struct {
@@ -40,28 +40,19 @@ type bucketRow struct {
 // maxMovers is how many procedures the page names; Nhìn tới has them all.
 const maxMovers = 5
 
-// period reads ?from= and ?to=: this month up to today where absent.
-func (v *visit) period() adoption.Question {
-	q := v.r.URL.Query()
-	out := adoption.Question{From: q.Get("from"), To: q.Get("to"), Cut: q.Get("cut"), Agencies: v.session.Principal.Agencies}
-	now := v.c.Now().In(vietnam)
-	if out.To == "" {
-		out.To = now.Format(time.DateOnly)
-	}
-	if out.From == "" {
-		out.From = now.AddDate(0, 0, 1-now.Day()).Format(time.DateOnly)
-	}
-	return out
-}
-
 func (c *Console) rate(v *visit) error {
-	q := v.period()
+	s, err := v.scope()
+	if err != nil {
+		return err
+	}
+	q := s.question()
 	q.GroupBy = "agency"
 	report, err := c.Adoption.Adoption(v.r.Context(), q)
 	if err != nil {
 		return err
 	}
-	d := rateData{Report: report, Ranked: slices.Clone(report.Rows), Reads: v.reads(), Query: template.URL("from=" + url.QueryEscape(q.From) + "&to=" + url.QueryEscape(q.To) + "&cut=" + url.QueryEscape(report.Cut))}
+	counted := c.counting(v.r.Context(), s.asked())
+	d := rateData{Report: report, Scope: s, Ranked: slices.Clone(report.Rows), Reads: v.reads(), Query: s.Query()}
 	slices.SortStableFunc(d.Ranked, func(a, b adoption.Row) int { // highest first; those on whom nothing is known last
 		x, y := a.Rates.Transactions, b.Rates.Transactions
 		switch {
@@ -80,11 +71,19 @@ func (c *Console) rate(v *visit) error {
 	if d.Trend, err = c.trend(v.r.Context(), v.in, q, report.Total.Targets); err != nil {
 		return err
 	}
-	ahead, err := c.Adoption.Outlook(v.r.Context(), v.caller())
-	if err != nil {
+	if s.AsOf == "" { // looking ahead is from today, as known now
+		who := v.caller()
+		who.Agencies = s.sees()
+		ahead, err := c.Adoption.Outlook(v.r.Context(), who)
+		if err != nil {
+			return err
+		}
+		d.Movers = ahead.Movers[:min(maxMovers, len(ahead.Movers))]
+	}
+	if d.Exceptions, err = counted(); err != nil {
 		return err
 	}
-	d.Movers = ahead.Movers[:min(maxMovers, len(ahead.Movers))]
+	v.known = &known{report.Definition, report.AsOf}
 	return v.show(http.StatusOK, "rate", "Tỷ lệ thanh toán trực tuyến", d)
 }
 
@@ -95,6 +94,7 @@ func (v *visit) reads() bool {
 
 type evidenceData struct {
 	*adoption.List
+	Scope        *scope
 	Name, Bucket text
 	Group        string
 	Reads        bool
@@ -103,8 +103,12 @@ type evidenceData struct {
 }
 
 func (c *Console) evidence(v *visit) error {
+	s, err := v.scope()
+	if err != nil {
+		return err
+	}
 	q := v.r.URL.Query()
-	b := adoption.Behind{Question: v.period(), Figure: q.Get("figure"), Bucket: q.Get("bucket"), After: q.Get("after"), Limit: pageSize}
+	b := adoption.Behind{Question: s.question(), Figure: q.Get("figure"), Bucket: q.Get("bucket"), After: q.Get("after"), Limit: v.rows()}
 	if b.Given = q.Has("group"); b.Given {
 		b.GroupBy, b.Group = "agency", q.Get("group")
 	}
@@ -112,8 +116,7 @@ func (c *Console) evidence(v *visit) error {
 	if err != nil {
 		return err
 	}
-	d := evidenceData{List: list, Name: figureWords[list.Figure], Group: b.Group, Bucket: bucketWords[b.Bucket], Reads: v.reads(),
-		Back: "/console/rate?from=" + url.QueryEscape(b.From) + "&to=" + url.QueryEscape(b.To) + "&cut=" + url.QueryEscape(list.Cut)}
+	d := evidenceData{List: list, Name: figureWords[list.Figure], Group: b.Group, Bucket: bucketWords[b.Bucket], Reads: v.reads(), Scope: s, Back: "/console/rate?" + string(s.Query())}
 	if d.Name == "" {
 		d.Name = text(list.Figure)
 	}
@@ -130,5 +133,6 @@ func (c *Console) evidence(v *visit) error {
 		q.Set("after", *list.Next)
 		d.Next = "?" + q.Encode()
 	}
+	v.known = &known{list.Definition, list.AsOf}
 	return v.show(http.StatusOK, "evidence", "Chứng cứ của tỷ lệ", d)
 }

@@ -78,7 +78,7 @@ func (c *Console) refunds(v *visit) error {
 		l.Items = append(l.Items, listableRow{r, ticked})
 		l.Amount += r.Amount
 	}
-	lists, next, err := c.Gateway.RefundLists(ctx, who, "", v.r.URL.Query().Get("after"), pageSize)
+	lists, next, err := c.Gateway.RefundLists(ctx, who, "", v.r.URL.Query().Get("after"), v.rows())
 	if err != nil {
 		return err
 	}
@@ -122,19 +122,23 @@ type refundListData struct {
 	Tells      bool
 }
 
-// list reads one list; whoever looks is noted before anything is shown.
-func (v *visit) list() (*gateway.RefundList, error) {
+// list reads one list; whoever looks is noted before anything is shown, and as what they take it: "" is the page.
+func (v *visit) list(as string) (*gateway.RefundList, error) {
 	id := v.r.PathValue("id")
 	l, err := v.c.Gateway.RefundList(v.r.Context(), v.caller(), id)
 	if err != nil {
 		return nil, err
 	}
-	return l, v.c.Identity.Audit(v.r.Context(), nil, v.actor(), "refund_list.read", id, map[string]any{"transfers": l.Count})
+	looked := map[string]any{"transfers": l.Count}
+	if as != "" {
+		looked["as"] = as
+	}
+	return l, v.c.Identity.Audit(v.r.Context(), nil, v.actor(), "refund_list.read", id, looked)
 }
 
 // refundList shows a list with what the bank did about each of its transfers; accounts by their last digits alone.
 func (c *Console) refundList(v *visit) error {
-	l, err := v.list()
+	l, err := v.list(v.as())
 	if err != nil {
 		return err
 	}
@@ -154,7 +158,7 @@ func (c *Console) refundList(v *visit) error {
 
 // refundListCSV is the list as the bank needs it, accounts and names in clear.
 func (c *Console) refundListCSV(v *visit) error {
-	l, err := v.list()
+	l, err := v.list("csv")
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ type reportsData struct {
 }
 
 func (c *Console) reports(v *visit) error {
-	items, next, err := c.Adoption.Revisions(v.r.Context(), "", "", v.r.URL.Query().Get("after"), pageSize)
+	items, next, err := c.Adoption.Revisions(v.r.Context(), "", "", v.r.URL.Query().Get("after"), v.rows())
 	if err != nil {
 		return err
 	}
@@ -55,6 +55,11 @@ func (c *Console) reports(v *visit) error {
 	if next != "" {
 		d.Next = "?after=" + url.QueryEscape(next)
 	}
+	definition, err := c.Adoption.DefinitionOn(v.r.Context(), now.Format(time.DateOnly))
+	if err != nil {
+		return err
+	}
+	v.known = &known{definition.ID, now}
 	return v.show(http.StatusOK, "reports", "Báo cáo", d)
 }
 
@@ -141,7 +146,7 @@ func (c *Console) revision(v *visit) error {
 	d.Mine = rev.ClosedBy == v.session.Principal.ID
 	d.MayApprove = rev.ApprovedBy == nil && v.may(identity.Approver) && d.Whole
 	if d.Whole && rev.Revision > 1 {
-		if d.Diff, err = c.Adoption.Diff(ctx, v.caller(), from, to, n, 0, v.r.URL.Query().Get("after"), pageSize); err != nil {
+		if d.Diff, err = c.Adoption.Diff(ctx, v.caller(), from, to, n, 0, v.r.URL.Query().Get("after"), v.rows()); err != nil {
 			return err
 		}
 		for _, name := range adoption.Figures() {
@@ -158,6 +163,7 @@ func (c *Console) revision(v *visit) error {
 			return err
 		}
 	}
+	v.known = &known{rev.Definition, rev.AsOf}
 	return v.show(http.StatusOK, "revision", text(v.in.Sayf("Báo cáo từ %s đến %s, lần %d", vietDate(from), vietDate(to), n)), d)
 }
 
@@ -185,7 +191,12 @@ func (c *Console) approveReport(v *visit) error {
 // papers sends forms as a file: BM.xlsx, BM.pdf, BM-01.xlsx …
 func (c *Console) papers(v *visit) error {
 	name := v.r.PathValue("file")
-	q := v.period()
+	s, err := v.scope()
+	if err != nil {
+		return err
+	}
+	q := s.question()
+	q.Agencies = s.limited // a form is of all that the person may see
 	a := forms.Ask{Question: q, Caller: v.caller()}
 	if r := v.r.URL.Query().Get("revision"); r != "" {
 		n, err := strconv.Atoi(r)
@@ -221,5 +232,6 @@ func (c *Console) outlook(v *visit) error {
 	if err != nil {
 		return err
 	}
+	v.known = &known{o.Definition, o.AsOf}
 	return v.show(http.StatusOK, "outlook", "Nhìn tới", o)
 }

@@ -23,6 +23,7 @@ type searchData struct {
 	Refunds  []gateway.RefundView
 	Found    []foundRow
 	Agencies map[string]string
+	Cut      bool // there may be more of them
 }
 
 // Nothing says that nothing was found.
@@ -89,6 +90,7 @@ func (c *Console) search(v *visit) error {
 			return err
 		}
 	}
+	d.Cut = max(len(d.Orders), len(d.Payments), len(d.Refunds), len(d.Found)) >= pageSize
 	return v.show(http.StatusOK, "search", "Tìm", d)
 }
 

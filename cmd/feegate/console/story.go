@@ -63,7 +63,41 @@ func (v *visit) said(p *gateway.PaymentView, raw bool) ([]moment, error) {
 	for i := range events {
 		out = append(out, v.happened(&events[i]))
 	}
+	exports, err := v.c.Reconciler.Exports(v.r.Context(), v.caller(), p.ID)
+	if err != nil {
+		return nil, err
+	}
+	for i := len(exports) - 1; i >= 0; i-- { // in the order of time
+		out = append(out, v.left(&exports[i]))
+	}
 	return out, nil
+}
+
+// left is a moment at which a payment went into a paper or a file, for people to read.
+func (v *visit) left(e *reconciliation.Export) moment {
+	m := moment{At: e.At, By: v.closedBy(e.By)}
+	day := "/console/days/" + url.PathEscape(e.From) + "?account=" + url.QueryEscape(e.Account)
+	inside := v.in.Sayf("lần %d; trong số đã khóa có khoản này", e.N)
+	if e.Refund {
+		inside = v.in.Sayf("lần %d; trong số đã khóa có khoản hoàn của giao dịch này", e.N)
+	}
+	report := fmt.Sprintf("/console/reports/%s/%s/%d", e.From, e.To, e.N)
+	switch e.What {
+	case "listed":
+		m.What, m.Link = "Khoản hoàn vào danh sách gửi ngân hàng", "/console/refunds/lists/"+url.PathEscape(e.List)
+	case "taken":
+		m.What, m.Link = "Tải tệp danh sách hoàn gửi ngân hàng", "/console/refunds/lists/"+url.PathEscape(e.List)
+	case "closed":
+		m.What, m.Link, m.Detail = v.says("Khóa sổ ngày %s", vietDate(e.From)), day, inside
+	case "signed":
+		m.What, m.Link, m.Detail = v.says("Ký biên bản ngày %s", vietDate(e.From)), day, inside
+	case "reported":
+		m.What, m.Link = v.says("Chốt báo cáo %s đến %s, lần %d", vietDate(e.From), vietDate(e.To), e.N), report
+		m.Detail = v.in.Say("ngày nộp thuộc kỳ này, và khoản này đã được ghi nhận lúc chốt")
+	case "approved":
+		m.What, m.Link = v.says("Duyệt báo cáo %s đến %s, lần %d", vietDate(e.From), vietDate(e.To), e.N), report
+	}
+	return m
 }
 
 // happened is a deed of the reconciliation for people to read.

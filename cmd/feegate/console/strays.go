@@ -34,7 +34,7 @@ func (c *Console) strays(v *visit) error {
 		return err
 	}
 	d.Place = v.place(&e.Account, agencies)
-	list, next, err := c.Gateway.Strays(ctx, d.ID, q.Get("after"), pageSize, d.Raw)
+	list, next, err := c.Gateway.Strays(ctx, d.ID, q.Get("after"), v.rows(), d.Raw)
 	if err != nil {
 		return err
 	}

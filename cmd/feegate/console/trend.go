@@ -47,12 +47,12 @@ func (c *Console) trend(ctx context.Context, in speech, q adoption.Question, tar
 		return nil, fmt.Errorf("the trend of a period that ends on %q: %w", q.To, err)
 	}
 	first := last.AddDate(0, 0, 1-last.Day()).AddDate(0, 1-trendMonths, 0)
-	now := c.Now().In(vietnam).Format("2006-01")
 	q.From, q.GroupBy = first.Format(time.DateOnly), "month"
 	report, err := c.Adoption.Adoption(ctx, q)
 	if err != nil {
 		return nil, err
 	}
+	now := report.AsOf.In(vietnam).Format("2006-01")
 	known := map[string]adoption.Rates{}
 	for _, row := range report.Rows {
 		known[row.Group.Code] = row.Rates

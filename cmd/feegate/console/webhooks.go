@@ -2,10 +2,12 @@ package console
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"feegate/gateway"
@@ -100,13 +102,13 @@ func (c *Console) webhook(v *visit) error {
 	if err != nil {
 		return err
 	}
-	var before time.Time
+	var last feed.Delivery
 	if q := v.r.URL.Query().Get("before"); q != "" {
-		if before, err = time.Parse(time.RFC3339Nano, q); err != nil {
+		if last, err = deliveryAt(q); err != nil {
 			return &gateway.Problem{Name: gateway.ProblemInvalid, Fields: []gateway.FieldError{{Field: "after", Detail: "hãy mở lại danh sách từ đầu"}}}
 		}
 	}
-	list, err := c.Endpoints.Deliveries(v.r.Context(), s.ClientID, s.ID, before, pageSize)
+	list, err := c.Endpoints.DeliveriesBefore(v.r.Context(), s.ClientID, s.ID, last, v.rows())
 	if err != nil {
 		return err
 	}
@@ -121,10 +123,30 @@ func (c *Console) webhook(v *visit) error {
 		}
 		d.Deliveries = append(d.Deliveries, deliveryRow{x, w})
 	}
-	if len(list) == pageSize {
-		d.Next = "?before=" + url.QueryEscape(list[len(list)-1].AttemptedAt.Format(time.RFC3339Nano))
+	if len(list) == v.rows() {
+		d.Next = "?before=" + url.QueryEscape(placeOf(&list[len(list)-1]))
 	}
 	return v.show(http.StatusOK, "webhook", text(v.in.Sayf("Webhook của %s", s.Client)), d)
+}
+
+// placeOf is where a list of deliveries goes on behind one; deliveryAt reads it.
+func placeOf(d *feed.Delivery) string {
+	return fmt.Sprintf("%s~%d~%d", d.AttemptedAt.Format(time.RFC3339Nano), d.Number, d.Attempt)
+}
+
+func deliveryAt(place string) (d feed.Delivery, err error) {
+	parts := strings.Split(place, "~")
+	if len(parts) != 3 {
+		return d, fmt.Errorf("%q is no place in a list of deliveries", place)
+	}
+	if d.AttemptedAt, err = time.Parse(time.RFC3339Nano, parts[0]); err != nil {
+		return d, err
+	}
+	if d.Number, err = strconv.ParseInt(parts[1], 10, 64); err != nil {
+		return d, err
+	}
+	d.Attempt, err = strconv.Atoi(parts[2])
+	return d, err
 }
 
 // replay sends again from a number of the feed on.

@@ -52,7 +52,7 @@ func (v *visit) filter() (f reconciliation.Filter, owner string) {
 	q := v.r.URL.Query()
 	owner = q.Get("owner")
 	f = reconciliation.Filter{Date: q.Get("date"), From: q.Get("from"), To: q.Get("to"), AccountID: q.Get("account"), Kind: q.Get("kind"), Status: q.Get("status"), Owner: owner,
-		Overdue: q.Get("overdue") != "", Proposed: q.Get("proposed") != "", Sort: q.Get("sort"), After: q.Get("after"), Limit: pageSize}
+		Overdue: q.Get("overdue") != "", Proposed: q.Get("proposed") != "", Sort: q.Get("sort"), After: q.Get("after"), Limit: v.rows()}
 	if !q.Has("status") {
 		f.Status = reconciliation.Unresolved
 	}

@@ -66,12 +66,13 @@ var unpaid = `
 	UNION ALL SELECT 'closed_no_order', d.agency_code, 'dossier', d.source_system || '/' || d.dossier_code, '', 'case_system', ` + toldAt("d") + `, d.closed_at, NULL, NULL, NULL, d.dossier_code, ARRAY[d.procedure_code]
 	FROM doc d WHERE d.status = 'closed' AND coalesce(d.amount_due, 0) = 0
 	AND d.procedure_code IN (SELECT procedure_code FROM fee_bearing_on(business_day($1)) UNION SELECT procedure_code FROM fee_bearing_on(business_day($3) - 1))
-	AND NOT EXISTS (SELECT FROM state o WHERE o.source_system = d.source_system AND o.dossier_code = d.dossier_code AND o.status NOT IN ('cancelled', 'superseded'))
-	UNION ALL SELECT 'told_away', d.agency_code, 'dossier', d.source_system || '/' || d.dossier_code, '', 'case_system', ` + toldAt("d") + `, d.closed_at, x.asked - d.amount_due, NULL, NULL, d.dossier_code, ARRAY[d.amount_due::text, x.asked::text]
-	FROM doc d JOIN (SELECT source_system, dossier_code, sum(amount)::bigint AS asked FROM (
-			SELECT source_system, dossier_code, amount FROM state WHERE status NOT IN ('cancelled', 'superseded', 'refunded', 'no_payment_needed')
-			UNION ALL SELECT source_system, dossier_code, -net FROM ousted) y GROUP BY 1, 2) x USING (source_system, dossier_code)
-	WHERE d.status = 'closed' AND d.amount_due < x.asked
+	AND (d.source_system, d.dossier_code) NOT IN (SELECT o.source_system, o.dossier_code FROM state o WHERE o.status NOT IN ('cancelled', 'superseded')) -- a lookup, not a join: its size is hard to tell
+	UNION ALL SELECT 'told_away', d.agency_code, 'dossier', d.source_system || '/' || d.dossier_code, '', 'case_system', ` + toldAt("d") + `, d.closed_at, d.asked - d.amount_due, NULL, NULL, d.dossier_code, ARRAY[d.amount_due::text, d.asked::text]
+	FROM (SELECT source_system, dossier_code, max(agency_code) AS agency_code, max(closed_at) AS closed_at, max(amount_due) AS amount_due, sum(asked)::bigint AS asked FROM ( -- put together by its key: a join would be made row by row
+			SELECT source_system, dossier_code, agency_code, closed_at, amount_due, 0::bigint AS asked FROM doc WHERE status = 'closed'
+			UNION ALL SELECT source_system, dossier_code, NULL, NULL, NULL, amount FROM state WHERE status NOT IN ('cancelled', 'superseded', 'refunded', 'no_payment_needed')
+			UNION ALL SELECT source_system, dossier_code, NULL, NULL, NULL, -net FROM ousted) y GROUP BY 1, 2) d
+	WHERE d.amount_due < d.asked
 	UNION ALL SELECT 'never_told', agency_code, 'agency', agency_code, '', 'case_system', max(over), max(at), sum(net)::bigint, NULL, NULL, NULL, ARRAY[count(DISTINCT (source_system, dossier_code))::text]
 	FROM facts f JOIN ` + overdue("provisional_working_days") + ` w ON w.day = business_day(f.at) WHERE subject = 'unit'
 	AND NOT EXISTS (SELECT FROM dossiers d WHERE d.source_system = f.source_system AND d.dossier_code = f.dossier_code AND d.recorded_at <= $1) GROUP BY agency_code`
