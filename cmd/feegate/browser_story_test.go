@@ -173,7 +173,7 @@ func finance(t *testing.T, b *box, folder string) {
 	boss.open(b.ready.API + "/console/rate?from=2026-03-01&to=2026-03-11")
 	boss.until("Tỷ lệ thanh toán trực tuyến")
 	boss.look("console-rate")
-	boss.press(".headline a:last-child", "Mọi lượt nộp")
+	boss.press(".headline a[href*='transactions.denominator']", "Mọi lượt nộp")
 	boss.look("console-evidence")
 	boss.open(b.ready.API + "/console/upload")
 	boss.until("Bạn không có quyền mở trang này")

@@ -70,7 +70,7 @@ func TestNobodysSecretsAreToldToAnybody(t *testing.T) {
 	told := func(who, where, said string) {
 		t.Helper()
 		for what, v := range planted {
-			if strings.Contains(said, v) && !(strings.Contains(where, "q="+v) && strings.Count(said, v) <= 2) { // what was asked for stands in its own field, and in the sentence that there is nothing
+			if strings.Contains(said, v) && !(strings.Contains(where, "q="+v) && strings.Count(said, v) <= 3) { // what was asked for stands in its own field, in the sentence that there is nothing, and in the way to the other language
 				t.Errorf("%s at %s is told a payer's %s", who, where, what)
 			}
 		}

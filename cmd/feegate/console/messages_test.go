@@ -13,11 +13,11 @@ import (
 	"testing"
 	"unicode"
 
-	"feegate/cmd/feegate/page/tongue"
+	"feegate/cmd/feegate/page"
 )
 
 // vietnamese is the console as it is without a catalogue.
-var vietnamese = speech{&tongue.Tongue{Code: "vi"}}
+var vietnamese = speech{&page.Tongue{Code: "vi"}}
 
 // foreign reports letters that English has not: a sentence with one is Vietnamese.
 func foreign(s string) bool {
@@ -42,7 +42,7 @@ func sayings(t *testing.T) []string {
 			if err != nil {
 				t.Fatal(err)
 			}
-			out = append(out, tongue.Messages(string(raw))...)
+			out = append(out, page.Messages(string(raw))...)
 		case strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, "_test.go"):
 			f, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
 			if err != nil {
@@ -84,7 +84,7 @@ func TestEverySentenceHasItsEnglish(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	english, err := tongue.Read("en", raw)
+	english, err := page.ReadTongue("en", raw)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,12 +7,12 @@ import (
 	"net/http"
 	"strings"
 
-	"feegate/cmd/feegate/page/tongue"
+	"feegate/cmd/feegate/page"
 	"feegate/reconciliation"
 )
 
 // text is a sentence of the console's own, in Vietnamese; messages.en.json has each of them in English.
-type text = tongue.Text
+type text = page.Text
 
 // languages that the console speaks; the first is the one that it begins with.
 var languages = []string{"vi", "en"}
@@ -21,7 +21,7 @@ var languages = []string{"vi", "en"}
 const languageCookie = "feegate_console_lang"
 
 // speech is the console in one language. What the rooms say to programs, which people are shown where nothing better stands, is English.
-type speech struct{ *tongue.Tongue }
+type speech struct{ *page.Tongue }
 
 func (t speech) english() bool { return t.Code == "en" }
 
@@ -56,12 +56,12 @@ func (t speech) heads(vi ...text) []string {
 
 // speak reads the templates once for each language.
 func (c *Console) speak() error {
-	c.tongues = map[string]speech{languages[0]: {&tongue.Tongue{Code: languages[0]}}}
+	c.tongues = map[string]speech{languages[0]: {&page.Tongue{Code: languages[0]}}}
 	raw, err := files.ReadFile("messages.en.json")
 	if err != nil {
 		return err
 	}
-	english, err := tongue.Read("en", raw)
+	english, err := page.ReadTongue("en", raw)
 	if err != nil {
 		return err
 	}

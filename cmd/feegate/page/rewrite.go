@@ -1,4 +1,4 @@
-package tongue
+package page
 
 import (
 	"strconv"

@@ -1,4 +1,4 @@
-package tongue
+package page
 
 import (
 	"bytes"
@@ -20,7 +20,7 @@ func TestMessages(t *testing.T) {
 }
 
 func TestAPageInAnotherLanguage(t *testing.T) {
-	in, err := Read("en", []byte(`{"Ngày {1} đã": "Day {1} is", "khóa": "closed", "Ai": "Who", ", hạn {1} của {2} và hết.": ": {2}'s limit is {1}.", "Tìm": "Find", "Thả": "Drop", "Tên {1}": "Name {1}", "Xong": "Done"}`))
+	in, err := ReadTongue("en", []byte(`{"Ngày {1} đã": "Day {1} is", "khóa": "closed", "Ai": "Who", ", hạn {1} của {2} và hết.": ": {2}'s limit is {1}.", "Tìm": "Find", "Thả": "Drop", "Tên {1}": "Name {1}", "Xong": "Done"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func TestAPageInAnotherLanguage(t *testing.T) {
 }
 
 func TestAHeading(t *testing.T) {
-	in, err := Read("en", []byte(`{"Nhà": "House", "# Nhà": "Houses"}`))
+	in, err := ReadTongue("en", []byte(`{"Nhà": "House", "# Nhà": "Houses"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,11 +56,11 @@ func TestAHeading(t *testing.T) {
 
 func TestACatalogueIsHeldToItsForm(t *testing.T) {
 	for _, raw := range []string{`{"a": "b", "a": "c"}`, `{"a": 1}`, `{"a": "b"`, `x`} {
-		if _, err := Read("en", []byte(raw)); err == nil {
+		if _, err := ReadTongue("en", []byte(raw)); err == nil {
 			t.Errorf("%s is a catalogue", raw)
 		}
 	}
-	in, err := Read("en", []byte(`{"còn %d ngày, %s": "%[2]s, %[1]d days"}`))
+	in, err := ReadTongue("en", []byte(`{"còn %d ngày, %s": "%[2]s, %[1]d days"}`))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,4 @@
-// Package tongue lets pages that are written in Vietnamese be read in another language. Their sentences stand where they are used, in
-// Vietnamese; a catalogue file holds each with its translation, as in gettext. A template is translated before it is parsed, so that a page
-// costs no more in one language than in the other. It knows nothing of what the pages say.
-package tongue
+package page
 
 import (
 	"encoding/json"
@@ -10,6 +7,10 @@ import (
 	"strings"
 	"text/template/parse"
 )
+
+// Pages that are written in Vietnamese can be read in another language. Their sentences stand where they are used, in Vietnamese; a catalogue
+// file holds each with its translation, as in gettext. A template is translated before it is parsed, so that a page costs no more in one
+// language than in the other.
 
 // Text is a sentence of the program's own, in Vietnamese: what a template prints of this type is translated. What people have written is a
 // string, and stays as they wrote it.
@@ -21,8 +22,8 @@ type Tongue struct {
 	says map[string]string // by the Vietnamese sentence
 }
 
-// Read takes a catalogue: a JSON object of Vietnamese sentences and their translations. A name that stands twice is refused.
-func Read(code string, catalogue []byte) (*Tongue, error) {
+// ReadTongue takes a catalogue: a JSON object of Vietnamese sentences and their translations. A name that stands twice is refused.
+func ReadTongue(code string, catalogue []byte) (*Tongue, error) {
 	t := &Tongue{Code: code, says: map[string]string{}}
 	d := json.NewDecoder(strings.NewReader(string(catalogue)))
 	if _, err := d.Token(); err != nil {
