@@ -88,6 +88,7 @@ func TestTheStrokeLeadsToTheSearch(t *testing.T) {
 	b.press("button.main", "Việc sáng nay")
 	b.run("stroke", chromedp.KeyEvent("/"))
 	b.until("Người dân hay ngân hàng đọc số nào cũng được")
+	b.run("the field has the focus, which it takes a moment after the page", chromedp.WaitReady(chromedp.CSS("#q:focus")))
 	b.run("write", chromedp.KeyEvent("FT/1"))
 	if got := value(b, "field", chromedp.Evaluate[string](`document.querySelector("#q").value`)); got != "FT/1" {
 		t.Errorf("the field holds %q", got)
