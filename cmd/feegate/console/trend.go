@@ -11,7 +11,7 @@ import (
 // The trend's picture, in the units of its SVG: columns from 0 to 100 % over months, the targets as lines.
 const (
 	trendMonths = 12
-	trendTop    = 10  // where 100 % is
+	trendTop    = 20  // where 100 % is: the share of a full column stands above it
 	trendFoot   = 150 // where 0 % is
 	trendLeft   = 50
 	trendStep   = 54
