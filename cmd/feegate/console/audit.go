@@ -128,6 +128,22 @@ func startOf(day, field string, later int) (time.Time, error) {
 	return t.AddDate(0, 0, later), nil
 }
 
+// particular is a particular of a deed for people to read: a list is its parts between commas, nothing is nothing.
+func particular(value any) string {
+	if list, ok := value.([]any); ok {
+		parts := make([]string, len(list))
+		for i, one := range list {
+			parts[i] = particular(one)
+		}
+		return strings.Join(parts, ", ")
+	}
+	said, err := json.Marshal(value)
+	if err != nil || value == nil {
+		return ""
+	}
+	return strings.Trim(string(said), `"`)
+}
+
 func (v *visit) auditRow(r *identity.Record) auditRow {
 	out := auditRow{At: r.RecordedAt, Who: v.who(r.Actor), ID: r.Actor, Action: v.in.deed(r.Action), Code: r.Action, Object: r.Object, Address: r.Address}
 	if r.ActorKind == identity.KindSystem && r.Actor == "feegate" {
@@ -149,9 +165,8 @@ func (v *visit) auditRow(r *identity.Record) auditRow {
 			out.Why = fmt.Sprint(value)
 			continue
 		}
-		said, err := json.Marshal(value)
-		if err == nil {
-			out.Rest = append(out.Rest, name+": "+strings.Trim(string(said), `"`))
+		if said := particular(value); said != "" {
+			out.Rest = append(out.Rest, name+": "+said)
 		}
 	}
 	slices.Sort(out.Rest)
