@@ -53,6 +53,7 @@ var sentences = func() (out []said) {
 		{`the same row stands in this file before`, `dòng này đã có ở trên trong cùng tệp`},
 		{`row (.*) of (imp_\S+) is changed`, `dòng $1 của tệp đã nhập bị đổi`},
 		{`row (.*) of (imp_\S+) is missing`, `dòng $1 của tệp đã nhập không còn trong tệp này`},
+		{`takes too long to look through: choose a shorter period`, `kỳ dài quá, xem không kịp: hãy chọn kỳ ngắn hơn`},
 		{`must be a date like (\S+)`, `phải là ngày, ví dụ $1`},
 		{`must say why, in 1 to (\d+) characters`, `phải ghi lý do, tối đa $1 ký tự`},
 		{`is missing`, `còn thiếu`},
