@@ -44,7 +44,7 @@ func TestTheConsoleClosesSignsAndOpensAgain(t *testing.T) {
 			t.Fatalf("%d to %q, want %s: %s\n%s", r.status, r.header.Get("Location"), to, r.body, s.logs)
 		}
 	}
-	has(finance, page, "Chưa khóa sổ được", "chưa có người phụ trách, chưa có hướng xử lý", "Đóng ngày 10/03/2026, 200.000\u00a0₫", "bản nháp, chưa ký")
+	has(finance, page, "Chưa khóa sổ được", "chưa có người phụ trách, chưa có hướng xử lý", "Khóa sổ ngày 10/03/2026, 200.000\u00a0₫", "bản nháp, chưa ký")
 	if r := act(finance, "/console/days/"+day+"/close"); r.status != http.StatusConflict || !strings.Contains(string(r.body), "Chưa khóa sổ được ngày này") {
 		t.Errorf("%d %s", r.status, r.body)
 	}

@@ -98,7 +98,7 @@ func TestTheWorkListAtTheConsole(t *testing.T) {
 	if n := d.count(`SELECT count(*) FROM audit WHERE action = 'attachment.read'`); n != 1 {
 		t.Errorf("%d looks at a paper are in the audit", n)
 	}
-	thu.says(thu.get(at), http.StatusOK, "Giao việc</strong> cho hoa, hạn 11/03/2026", "gọi &lt;b&gt;rồi&lt;/b&gt;", "Trả ngày mai", "biên bản.pdf", "Đã trả lời", "/console/help/discrepancies#missing_at_provider", "Tra soát")
+	thu.says(thu.get(at), http.StatusOK, "Được giao</strong> cho hoa, hạn 11/03/2026", "gọi &lt;b&gt;rồi&lt;/b&gt;", "Trả ngày mai", "biên bản.pdf", "Đã trả lời", "/console/help/discrepancies#missing_at_provider", "Tra soát")
 
 	// Many: ticked, proposed, and decided on by another.
 	many := form("deed", "resolve", "action", "claim_from_provider", "note", "cả loạt", "query", "kind=missing_at_provider&after=x", "key", "key-many-claimed")

@@ -219,6 +219,40 @@ func TestThePageOfExceptions(t *testing.T) {
 	}
 }
 
+// The rules that share a statement count on the worked example, which finds something by several of them, what each lists by itself.
+func TestTheAnnexOfTheWorkedExample(t *testing.T) {
+	x := newExample(t, false, true)
+	found := map[string]bool{}
+	for _, r := range x.annex(inMarch).Rows {
+		found[r.Rule] = true
+	}
+	for _, rule := range []string{"G3", "G4", "G5"} {
+		if !found[rule] {
+			t.Errorf("%s found nothing: this proves nothing of it", rule)
+		}
+	}
+}
+
+// A question that takes longer than an answer may is told what to do, in both languages, and is no failure.
+func TestExceptionsOfTooLongAPeriod(t *testing.T) {
+	x := bare(t)
+	x.app.book.Within = time.Nanosecond
+	for _, path := range []string{"/v1/exceptions/summary?", "/v1/exceptions?", "/v1/exceptions?rule=G4&"} {
+		v := x.problem(x.as(x.reporter, http.MethodGet, path+inMarch, "", nil), 422, "invalid")
+		if said := fmt.Sprint(v["errors"]); !strings.Contains(said, "to") || !strings.Contains(said, "choose a shorter period") {
+			t.Errorf("%s: %s", path, said)
+		}
+	}
+	boss := x.officer("lãnh đạo", []identity.Role{identity.Reporter})
+	for _, path := range []string{"/console/exceptions?", "/console/exceptions/G4?"} {
+		boss.shows(boss.get(path+inMarch), 422, "Đến ngày : kỳ dài quá, xem không kịp: hãy chọn kỳ ngắn hơn")
+	}
+	boss.get("/console/rate?lang=en&" + inMarch)
+	boss.shows(boss.get("/console/exceptions?"+inMarch), 422, "To : takes too long to look through: choose a shorter period")
+	x.app.book.Within = time.Minute
+	boss.shows(boss.get("/console/exceptions?"+inMarch), 200, "Exceptions")
+}
+
 // A link to a table of what is shown asks what is shown.
 func TestTheTableOfAFilteredListAsksTheSame(t *testing.T) {
 	_, mai, _, _ := morning(t)

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -47,12 +49,65 @@ func (x *example) caughtIn(rule, query string, want ...string) {
 	if !slices.Equal(got, want) {
 		x.t.Errorf("%s found %q, want %q\n%s", rule, got, want, x.logs)
 	}
-	var all honesty.Annex = read[honesty.Annex](x, x.reporter, "/v1/exceptions/summary?"+query)
+	all := x.annex(query)
 	for _, r := range all.Rules {
 		if r.ID == rule && int(r.Count) != len(want) {
 			x.t.Errorf("%s: the annex counts %d", rule, r.Count)
 		}
 	}
+}
+
+// annex is the exceptions as counted, several rules in one statement, held to what each rule by itself lists: by agency and role, for the province and for
+// each agency alone.
+func (x *example) annex(query string) honesty.Annex {
+	x.t.Helper()
+	var all honesty.Annex
+	for _, agency := range []string{"H10.77", "H10.12", ""} {
+		asked := query
+		if agency != "" {
+			asked += "&agency_code=" + agency
+		}
+		all = read[honesty.Annex](x, x.reporter, "/v1/exceptions/summary?"+asked)
+		rows, sums := []honesty.Tally{}, map[string]honesty.Tally{}
+		for _, name := range honesty.Names() {
+			listed := map[[2]string]honesty.Tally{}
+			for after := ""; ; {
+				l := read[honesty.Findings](x, x.reporter, "/v1/exceptions?limit=200&rule="+name+"&"+asked+after)
+				for _, f := range l.Items {
+					of := listed[[2]string{f.Agency.Code, f.Role}]
+					of.Rule, of.Agency, of.Role, of.Count = name, f.Agency, f.Role, of.Count+1
+					if f.Amount != nil {
+						of.Amount += *f.Amount
+					}
+					listed[[2]string{f.Agency.Code, f.Role}] = of
+				}
+				if l.Next == nil {
+					break
+				}
+				after = "&after=" + *l.Next
+			}
+			sorted := slices.SortedFunc(maps.Values(listed), func(a, b honesty.Tally) int {
+				return cmp.Or(strings.Compare(a.Agency.Code, b.Agency.Code), strings.Compare(a.Role, b.Role))
+			})
+			var sum honesty.Tally
+			for _, r := range sorted {
+				sum.Count, sum.Amount = sum.Count+r.Count, sum.Amount+r.Amount
+			}
+			rows, sums[name] = append(rows, sorted...), sum
+		}
+		if !slices.Equal(all.Rows, rows) {
+			x.t.Errorf("%s: the annex counts %+v, the lists %+v", asked, all.Rows, rows)
+		}
+		if len(all.Rules) != len(sums) {
+			x.t.Errorf("%d rules", len(all.Rules))
+		}
+		for _, r := range all.Rules {
+			if s := sums[r.ID]; r.Count != s.Count || r.Amount != s.Amount {
+				x.t.Errorf("%s %s: the annex counts %d and %d, the list %d and %d", asked, r.ID, r.Count, r.Amount, s.Count, s.Amount)
+			}
+		}
+	}
+	return all
 }
 
 // told tells of a dossier.

@@ -54,7 +54,7 @@ type shelf struct {
 
 func shelves() []shelf {
 	return []shelf{{"procedures", "Thủ tục và mức thu", false}, {"agencies", "Cơ quan và mã cũ", false}, {"groups", "Nhóm miễn, giảm", false},
-		{"targets", "Chỉ tiêu", false}, {"definitions", "Định nghĩa tỷ lệ", false}}
+		{"targets", "Các chỉ tiêu", false}, {"definitions", "Định nghĩa tỷ lệ", false}}
 }
 
 type catalogueData struct {

@@ -53,6 +53,7 @@ var sentences = func() (out []said) {
 		{`the same row stands in this file before`, `dòng này đã có ở trên trong cùng tệp`},
 		{`row (.*) of (imp_\S+) is changed`, `dòng $1 của tệp đã nhập bị đổi`},
 		{`row (.*) of (imp_\S+) is missing`, `dòng $1 của tệp đã nhập không còn trong tệp này`},
+		{`takes too long to look through: choose a shorter period`, `kỳ dài quá, xem không kịp: hãy chọn kỳ ngắn hơn`},
 		{`must be a date like (\S+)`, `phải là ngày, ví dụ $1`},
 		{`must say why, in 1 to (\d+) characters`, `phải ghi lý do, tối đa $1 ký tự`},
 		{`is missing`, `còn thiếu`},
@@ -141,19 +142,19 @@ func (t speech) field(name string) string {
 
 // deed is what a row of a discrepancy's history was.
 func deed(what string) text {
-	return or(map[string]string{"assigned": "Giao việc", "noted": "Ghi chú", "attached": "Đính kèm", "asked": "Tra soát", "answered": "Trả lời tra soát", "reopened": "Mở lại",
-		"proposed": "Đề nghị", "done": "Thực hiện", "approved": "Duyệt", "rejected": "Từ chối", "": "Đối soát"})(what)
+	return or(map[string]string{"assigned": "Được giao", "noted": "Ghi chú", "attached": "Kèm tệp", "asked": "Tra soát", "answered": "Trả lời tra soát", "reopened": "Được mở lại",
+		"proposed": "Đề nghị", "done": "Thực hiện", "approved": "Đã duyệt", "rejected": "Bị từ chối", "": "Đối soát"})(what)
 }
 
 // fields of forms and files whose names are not the provider's own.
-var fieldNames = map[string]text{"file": "Tệp", "date": "Ngày", "account_id": "Tài khoản", "terminal": "Mã tài khoản", "expected_lines": "Số dòng theo bảng kê", "note": "Lý do",
+var fieldNames = map[string]text{"file": "Tệp", "date": "Ngày", "account_id": "Tài khoản", "terminal": "Mã điểm thu", "expected_lines": "Số dòng theo bảng kê", "note": "Lý do",
 	"reason": "Lý do", "amount": "Số tiền", "available": "Số có thể hoàn", "order_id": "Mã yêu cầu nộp phí", "payment_id": "Mã giao dịch", "action": "Việc cần làm", "deadline": "Hạn",
 	"from": "Từ ngày", "to": "Đến ngày", "kind": "Loại", "status": "Tình trạng", "replaces": "Thay cho",
 	"owner": "Người phụ trách", "due": "Hạn trả lời", "asked_of": "Nơi nhận", "question": "Nội dung hỏi", "answer": "Câu trả lời", "min_amount": "Số tiền từ", "sort": "Sắp xếp", "after": "Trang",
 	"ids": "Sai lệch được chọn", "bank_account": "Số tài khoản", "layout": "Các cột", "header": "Dòng tiêu đề", "encoding": "Mã chữ", "closing balance": "Số dư cuối kỳ", "total": "Dòng tổng", "currency": "Loại tiền", "format": "Loại tệp",
 	"booking date": "Ngày hạch toán", "value date": "Ngày hiệu lực", "reference": "Mã của ngân hàng", "debit": "Tiền ra", "credit": "Tiền vào", "debit, credit": "Tiền ra, tiền vào", "balance": "Số dư", "fee": "Phí", "vat": "Thuế",
 	"to.bank": "Ngân hàng nhận", "to.account_number": "Số tài khoản nhận", "to.account_name": "Tên chủ tài khoản", "to.evidence": "Căn cứ", "agency_code": "Cơ quan", "refunds": "Khoản hoàn", "bank_reference": "Mã của ngân hàng", "paid_at": "Thời điểm chuyển", "password": "Mật khẩu", "again": "Nhập lại mật khẩu mới", "otp": "Mã xác thực", "name": "Tên", "roles": "Vai trò", "scopes": "Quyền", "client_id": "Cổng", "expires_at": "Hạn", "overlap_hours": "Khóa cũ còn dùng",
-	"source_system": "Hệ thống nguồn", "mode": "Chế độ", "agencies": "Cơ quan", "digits": "Số cuối của tài khoản", "operation": "Thao tác", "number": "Sự kiện số", "standing": "Tình trạng", "role": "Là khoản", "as_of": "Theo dữ liệu biết đến"}
+	"source_system": "Hệ thống nguồn", "mode": "Chế độ", "agencies": "Cơ quan phụ trách", "digits": "Số cuối của tài khoản", "operation": "Thao tác", "number": "Sự kiện số", "standing": "Tình trạng", "role": "Là khoản", "as_of": "Theo dữ liệu biết đến"}
 
 // noted reads what the rooms note in a history: proposed X: why, approved X, rejected X, X: why.
 func (t speech) noted(note string) string {

@@ -45,7 +45,7 @@ var states = map[string]word{
 	gateway.RefundRequested: {"warn", "○", "Chờ duyệt"}, gateway.RefundApproved: {"warn", "◐", "Đã duyệt"}, gateway.RefundSubmitted: {"warn", "◐", "Đã gửi yêu cầu hoàn"},
 	gateway.OrderPaid: {"good", "●", "Đã nộp"}, gateway.OrderNoPaymentNeeded: {"good", "●", "Không phải nộp"}, gateway.OrderCancelled: {"bad", "✕", "Đã hủy"},
 	gateway.OrderSuperseded: {"bad", "✕", "Đã thay bằng yêu cầu khác"}, gateway.OrderPartlyRefunded: {"warn", "◐", "Hoàn một phần"}, gateway.OrderRefunded: {"warn", "◌", "Đã hoàn"},
-	"matched": {"good", "●", "Đã đối soát"}, "closed": {"good", "●", "Đã khóa sổ"}, "signed": {"good", "●", "Đã ký"}, "reopened": {"warn", "◐", "Mở lại"},
+	"matched": {"good", "●", "Đã đối soát"}, "closed": {"good", "●", "Đã khóa sổ"}, "signed": {"good", "●", "Đã ký"}, "reopened": {"warn", "◐", "Được mở lại"},
 	"unapproved": {"warn", "○", "Chờ duyệt"},
 	adoption.Met: {"good", "●", "Đạt"}, adoption.NotMet: {"bad", "✕", "Chưa đạt"}, adoption.NotEnoughData: {"warn", "◌", "Chưa đủ dữ liệu"},
 }

@@ -9,6 +9,8 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -24,10 +26,25 @@ type Book struct {
 	db       *sqlx.DB
 	adoption *adoption.Reporter
 	now      func() time.Time
+	// Within is for how long one question may take. It ends before the server's own limit of two minutes for an answer, so that who asked is told.
+	Within time.Duration
 }
 
 // New makes the book; now is the one clock of facts.
-func New(db *sqlx.DB, a *adoption.Reporter, now func() time.Time) *Book { return &Book{db, a, now} }
+func New(db *sqlx.DB, a *adoption.Reporter, now func() time.Time) *Book {
+	return &Book{db, a, now, 90 * time.Second}
+}
+
+// limited holds a question to its time: who asked for too much learns what to do about it.
+func (b *Book) limited(ctx context.Context, ask func(context.Context) error) error {
+	within, cancel := context.WithTimeout(ctx, b.Within)
+	defer cancel()
+	err := ask(within)
+	if err != nil && errors.Is(within.Err(), context.DeadlineExceeded) && ctx.Err() == nil {
+		return &gateway.Problem{Name: gateway.ProblemInvalid, Fields: []gateway.FieldError{{Field: "to", Detail: "takes too long to look through: choose a shorter period"}}}
+	}
+	return err
+}
 
 // zone is Vietnamese time, which has no daylight saving.
 var zone = time.FixedZone("+07", 7*3600)
@@ -169,7 +186,15 @@ type Findings struct {
 }
 
 // Exceptions lists what the rules found, rule by rule, the oldest first; rule "" is all.
-func (b *Book) Exceptions(ctx context.Context, q Question, rule string, limit int, after string) (*Findings, error) {
+func (b *Book) Exceptions(ctx context.Context, q Question, rule string, limit int, after string) (l *Findings, err error) {
+	err = b.limited(ctx, func(ctx context.Context) error {
+		l, err = b.exceptions(ctx, q, rule, limit, after)
+		return err
+	})
+	return l, err
+}
+
+func (b *Book) exceptions(ctx context.Context, q Question, rule string, limit int, after string) (*Findings, error) {
 	s, err := q.read(b.now())
 	if err != nil {
 		return nil, err
@@ -247,7 +272,15 @@ type Summed struct {
 }
 
 // Annex counts the exceptions.
-func (b *Book) Annex(ctx context.Context, q Question) (*Annex, error) {
+func (b *Book) Annex(ctx context.Context, q Question) (a *Annex, err error) {
+	err = b.limited(ctx, func(ctx context.Context) error {
+		a, err = b.annex(ctx, q)
+		return err
+	})
+	return a, err
+}
+
+func (b *Book) annex(ctx context.Context, q Question) (*Annex, error) {
 	s, err := q.read(b.now())
 	if err != nil {
 		return nil, err
@@ -257,18 +290,35 @@ func (b *Book) Annex(ctx context.Context, q Question) (*Annex, error) {
 		return nil, err
 	}
 	a := &Annex{Definition: definition, Period: adoption.Period{From: q.From, To: q.To}, AsOf: s.asOf, AsOfCut: s.cut, Rows: []Tally{}}
-	for _, name := range Names() {
-		sum := Summed{Rule: checks[name].rule(name), Values: checks[name].values(p)}
-		rows, err := b.tally(ctx, checks[name], q, s, p)
+	found := map[string][]Tally{}
+	for _, names := range together() {
+		some, err := b.tallies(ctx, names, q, s, p)
 		if err != nil {
 			return nil, err
 		}
-		for _, r := range rows {
-			r.Rule = name
+		maps.Copy(found, some)
+	}
+	for _, name := range Names() {
+		sum := Summed{Rule: checks[name].rule(name), Values: checks[name].values(p)}
+		for _, r := range found[name] {
 			sum.Count, sum.Amount = sum.Count+r.Count, sum.Amount+r.Amount
 			a.Rows = append(a.Rows, r)
 		}
 		a.Rules = append(a.Rules, sum)
 	}
 	return a, nil
+}
+
+// together are the rules by the statements that count them: those that stand on the facts in one, each other by itself, as the database plans it best.
+func together() [][]string {
+	var onFacts []string
+	var out [][]string
+	for _, name := range Names() {
+		if checks[name].facts {
+			onFacts = append(onFacts, name)
+		} else {
+			out = append(out, []string{name})
+		}
+	}
+	return append(out, onFacts)
 }
