@@ -4,7 +4,7 @@
 race = $(shell command -v cc >/dev/null 2>&1 && echo -race)
 
 help: ## what can be done here
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 run: build ## the whole street on this machine: gateway, simulator, demo data; Ctrl-C stops it all
 	@exec bin/feegate demo --data-dir .feegate --listen 127.0.0.1:8080 --simulator-listen 127.0.0.1:8090 --ready-file .feegate/ready.json
 test: browser ## everything that must hold before a change lands

@@ -38,9 +38,6 @@ type demoCommand struct {
 
 // Run starts everything, tells where it is, and stops everything when the context ends.
 func (d *demoCommand) Run(i *invocation) (err error) {
-	if err := os.Remove(d.ReadyFile); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("ready file: %w", err)
-	}
 	if err := os.MkdirAll(d.DataDir, 0o700); err != nil {
 		return fmt.Errorf("data folder: %w", err)
 	}
@@ -53,6 +50,10 @@ func (d *demoCommand) Run(i *invocation) (err error) {
 		return fmt.Errorf("cannot listen on %s (is the port taken?): %w", d.Listen, err)
 	}
 	defer func() { _ = listener.Close() }()
+	// Not before the address is ours: the file may be that of a program that runs already.
+	if err := os.Remove(d.ReadyFile); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("ready file: %w", err)
+	}
 	server, err := localdb.Start(i.ctx, localdb.Options{Dir: d.DataDir, Log: func(s string) { i.log.Info("postgres", "says", s) }})
 	if err != nil {
 		return err

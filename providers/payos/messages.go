@@ -9,6 +9,7 @@ import (
 
 	"feegate/gateway/vnd"
 	"feegate/providers"
+	"feegate/providers/vietqr"
 )
 
 // Codes of the envelope that are known. What else comes is not known, and what is not known has not failed.
@@ -77,7 +78,7 @@ func readCreate(a answer, req createRequest) (providers.Redirect, error) {
 	}
 	r := providers.Redirect{URL: t[0], QRPayload: t[1]}
 	if t[3] != "" { // what payOS says stands, whatever we asked for: it may put a word of its own in front
-		r.Transfer = &providers.TransferTo{BankBIN: t[2], AccountNumber: t[3], AccountName: t[4], Amount: req.Amount, Content: t[6]}
+		r.Transfer = &providers.TransferTo{BankBIN: t[2], BankName: bankName(t[2]), AccountNumber: t[3], AccountName: t[4], Amount: req.Amount, Content: t[6]}
 	}
 	return r, nil
 }
@@ -208,4 +209,13 @@ func readReturn(query string) (providers.Notice, error) {
 		return providers.Notice{}, fmt.Errorf("%w: the orderCode is not one of ours", providers.ErrMalformed)
 	}
 	return providers.Notice{Reference: reference, Outcome: providers.Uncertain, Doubt: true}, nil
+}
+
+// bankName is what people call the bank of six digits: "" where the table has none.
+func bankName(bin string) string {
+	b, err := vietqr.FindBank(bin)
+	if err != nil {
+		return ""
+	}
+	return b.Name
 }

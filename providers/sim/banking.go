@@ -26,10 +26,10 @@ func (w *World) payAtBank(rw http.ResponseWriter, r *http.Request) {
 		http.Error(rw, "form cannot be read", http.StatusBadRequest)
 		return
 	}
-	page := bankPage{Payload: strings.TrimSpace(r.PostFormValue("qr")), Amount: strings.TrimSpace(r.PostFormValue("amount")), Content: r.PostFormValue("content")}
-	o := TransferOrder{QRPayload: page.Payload, Mangle: r.PostFormValue("mangle")}
-	if page.Payload == "" {
-		page.Error = "Hãy dán nội dung mã QR."
+	page := bankPage{Payload: strings.TrimSpace(r.PostFormValue("qr")), Amount: strings.TrimSpace(r.PostFormValue("amount")), Content: r.PostFormValue("content"), Account: strings.TrimSpace(r.PostFormValue("account"))}
+	o := TransferOrder{QRPayload: page.Payload, Account: page.Account, Mangle: r.PostFormValue("mangle")}
+	if page.Payload == "" && (page.Account == "" || page.Amount == "" || page.Content == "") {
+		page.Error = "Hãy dán nội dung mã QR, hoặc nhập số tài khoản, số tiền và nội dung chuyển khoản như trang nộp tiền ghi."
 		page.write(rw, http.StatusUnprocessableEntity)
 		return
 	}
@@ -56,7 +56,7 @@ func (w *World) payAtBank(rw http.ResponseWriter, r *http.Request) {
 		{"Tới tài khoản", t.Account}, {"Nội dung", t.Content}, {"Số tham chiếu", t.Reference}, {"Lúc", t.At.Format("02/01/2006 15:04:05")}}}.Write(rw, http.StatusOK)
 }
 
-type bankPage struct{ Payload, Amount, Content, Error string }
+type bankPage struct{ Payload, Account, Amount, Content, Error string }
 
 // Banks offers what banks do to a content.
 func (bankPage) Banks() []string { return Mangles() }
@@ -80,9 +80,10 @@ const bankTemplate = `<!doctype html>
 <html lang="vi"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Chuyển khoản – Ngân hàng</title><link rel="stylesheet" href="` + stylePath + `"></head>
 <body><header><span class="brand">Ngân hàng</span> <span class="tag">mô phỏng, không phải tiền thật</span></header>
-<main><h1>Chuyển khoản bằng mã VietQR</h1>{{if .Error}}<p class="note" role="alert">{{.Error}}</p>{{end}}
+<main><h1>Chuyển khoản</h1><p>Dán nội dung mã VietQR, hoặc nhập những gì trang nộp tiền cho sao chép: số tài khoản, số tiền, nội dung.</p>{{if .Error}}<p class="note" role="alert">{{.Error}}</p>{{end}}
 <form method="post" action="` + bankPath + `/pay">
-<label for="qr">Nội dung mã QR</label><input id="qr" name="qr" value="{{.Payload}}" autocomplete="off" required>
+<label for="qr">Nội dung mã QR</label><input id="qr" name="qr" value="{{.Payload}}" autocomplete="off">
+<label for="account">Hoặc: số tài khoản nhận</label><input id="account" name="account" value="{{.Account}}" autocomplete="off">
 <label for="amount">Số tiền (để trống: theo mã)</label><input id="amount" name="amount" value="{{.Amount}}" inputmode="numeric" autocomplete="off">
 <label for="content">Nội dung chuyển khoản (để trống: theo mã)</label><input id="content" name="content" value="{{.Content}}" autocomplete="off">
 <label for="mangle">Ngân hàng ghi nội dung</label><select id="mangle" name="mangle"><option value="">nguyên văn</option>{{range .Banks}}<option>{{.}}</option>{{end}}</select>

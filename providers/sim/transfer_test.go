@@ -331,6 +331,7 @@ func TestAPersonPaysAtTheBank(t *testing.T) {
 		{url.Values{"qr": {scanned}, "amount": {"nhiều"}}, "", 422, "số nguyên"},
 		{url.Values{"qr": {"x"}}, "", 422, "checksum"},
 		{url.Values{}, "", 422, "dán"},
+		{url.Values{"account": {"0123456789"}, "amount": {"1.000"}}, "", 422, "nội dung chuyển khoản"},
 		{url.Values{"qr": {scanned}}, "https://elsewhere.example", 403, ""},
 	} {
 		if status, page := pay(c.form, c.origin); status != c.status || !strings.Contains(page, c.want) {

@@ -319,3 +319,9 @@ func movers(rep *Report) []Mover {
 func decimal2(f float64) string {
 	return big.NewRat(int64(math.Round(f*100)), 100).FloatString(2)
 }
+
+// VerdictWords says a verdict in English, for people.
+func VerdictWords(verdict string) string {
+	return map[string]string{"on_track": "On track: even the lower bound reaches it", "uncertain": "Not sure yet: the target lies between the bounds", "off_track": "Not reached if all goes on like this: even the upper bound does not",
+		NotEnoughData: "Not enough data: fewer than 3 whole months of 30 orders"}[verdict]
+}

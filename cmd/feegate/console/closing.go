@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"regexp"
@@ -85,6 +86,15 @@ func (t speech) lacks(missing []gateway.FieldError) []lack {
 			name = t.guide(kind).Name
 		}
 		out = append(out, lack{t.Say(text(lackWords[m[2]])), m[1], name})
+	}
+	return out
+}
+
+// lacking is the problem of a day that is not ready, with what is missing in words.
+func (t speech) lacking(p *gateway.Problem) *gateway.Problem {
+	out := &gateway.Problem{Name: p.Name}
+	for _, l := range t.lacks(p.Fields) {
+		out.Fields = append(out.Fields, gateway.FieldError{Field: cmp.Or(l.Name, t.Say("Ngày đối soát")), Detail: l.Says})
 	}
 	return out
 }

@@ -154,7 +154,14 @@ func (c *Console) Mount(mux *http.ServeMux) {
 	c.mountPeople(mux)
 	c.mountJobs(mux)
 	mux.HandleFunc("/console/", func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/console/" {
+			http.Redirect(w, r, "/console", http.StatusSeeOther)
+			return
+		}
 		v := c.visit(w, r)
+		if err := v.enter(); err != nil { // who is not signed in is told the same, without the pages' names
+			v.session = nil
+		}
 		v.refuse(&gateway.Problem{Name: gateway.ProblemNotFound})
 	})
 }
@@ -404,6 +411,9 @@ func (v *visit) refuse(err error) {
 			v.c.Log.Error("console", "path", v.r.URL.Path, "error", err)
 			p = &gateway.Problem{Name: problemInternal}
 		}
+	}
+	if p.Name == reconciliation.ProblemDayNotReady {
+		p = v.in.lacking(p)
 	}
 	m := meaningOf(p.Name)
 	if v.session != nil {

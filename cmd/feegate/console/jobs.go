@@ -95,7 +95,10 @@ func (v *visit) troubles() ([]trouble, error) {
 			if r.Word.Class == "good" {
 				continue
 			}
-			why := ""
+			why := strings.Join(r.Problems, ". ")
+			if why != "" {
+				why += ". "
+			}
 			for _, ci := range r.Circuits {
 				if ci.State.Class != "good" {
 					why += v.in.Say(or(operationWords)(ci.Operation)) + ": " + strings.ToLower(v.in.Say(ci.State.Word)) + ". "

@@ -56,6 +56,8 @@ var sentences = func() (out []said) {
 		{`takes too long to look through: choose a shorter period`, `kỳ dài quá, xem không kịp: hãy chọn kỳ ngắn hơn`},
 		{`must be a date like (\S+)`, `phải là ngày, ví dụ $1`},
 		{`must say why, in 1 to (\d+) characters`, `phải ghi lý do, tối đa $1 ký tự`},
+		{`must be a day that is over`, `phải là ngày đã qua`},
+		{`the period has not ended: its figures still grow`, `kỳ chưa kết thúc, số liệu còn thay đổi`},
 		{`is missing`, `còn thiếu`},
 		{`at most (\d+) characters`, `tối đa $1 ký tự`},
 		{`must be at least 1`, `ít nhất là 1 ₫`},

@@ -25,11 +25,15 @@ type speech struct{ *page.Tongue }
 
 func (t speech) english() bool { return t.Code == "en" }
 
+// plain takes out the marks that the same sentence has in the documentation.
+var plain = strings.NewReplacer("`", "")
+
 // guide is what people are told about a kind of discrepancy.
 func (t speech) guide(kind string) reconciliation.Guide {
 	g := reconciliation.GuideTo(kind)
 	if t.english() {
 		g.Name, g.Means, g.Usual = g.English, g.MeansEN, g.UsualEN
+		g.Means, g.Usual = plain.Replace(g.Means), plain.Replace(g.Usual)
 	}
 	return g
 }
@@ -126,9 +130,21 @@ func (v *visit) turned() bool {
 	return true
 }
 
+// asked is the page that a form was sent from, or stands nearest to it: the form's own address, or the first above it that is a page.
+func (v *visit) asked() string {
+	_, pattern, _ := strings.Cut(v.r.Pattern, " ")
+	for at := v.r.URL.EscapedPath(); strings.HasPrefix(pattern, "/console/") && strings.Contains(at, "/"); {
+		if _, page := v.c.routes["GET "+pattern]; page {
+			return at
+		}
+		pattern, at = pattern[:strings.LastIndex(pattern, "/")], at[:strings.LastIndex(at, "/")]
+	}
+	return "/console"
+}
+
 // other is the address of the page in the other language; what a form has answered has none, and leads to the first page.
 func (v *visit) other() template.URL {
-	to, q := "/console", v.r.URL.Query()
+	to, q := v.asked(), v.r.URL.Query()
 	if v.r.Method == http.MethodGet {
 		to = v.r.URL.EscapedPath()
 		q.Del("done")

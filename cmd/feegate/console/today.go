@@ -3,6 +3,7 @@ package console
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"time"
@@ -120,6 +121,17 @@ func (v *visit) waiting() ([]waiting, error) {
 	for i := range refunds {
 		r := &refunds[i]
 		out = append(out, waiting{"/console/payments/" + r.Payment, v.in.Say("Hoàn tiền"), r.Amount, v.who(r.RequestedBy), r.RequestedAt, r.RequestedBy == me})
+	}
+	entries, err := v.c.Accounts.ForAgency(v.r.Context(), "")
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		for _, b := range e.Account.Beneficiaries {
+			if b.Status == account.BeneficiaryProposed && v.sees(e) {
+				out = append(out, waiting{"/console/providers/" + url.PathEscape(e.Account.ID), v.in.Sayf("Tài khoản thụ hưởng %s của %s", b.Number, or(brands)(e.Account.Provider)), nil, v.who(given(b.ProposedBy)), b.ProposedAt, given(b.ProposedBy) == me})
+			}
+		}
 	}
 	return out, nil
 }

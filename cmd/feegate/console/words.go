@@ -254,7 +254,7 @@ func fact(p pair, value any) any {
 
 // words are what the templates call, in a language.
 func (c *Console) words(s speech) template.FuncMap {
-	return template.FuncMap{"lang": func() string { return s.Code }, "either": s.either, "otherlang": s.other, "money": page.Money, "time": page.Time, "date": page.Day, "asset": c.assets.URL, "state": state, "orderstate": orderState, "daystate": dayOpen,
+	return template.FuncMap{"lang": func() string { return s.Code }, "either": s.either, "plain": plain.Replace, "verdict": adoption.VerdictWords, "otherlang": s.other, "money": page.Money, "time": page.Time, "date": page.Day, "asset": c.assets.URL, "state": state, "orderstate": orderState, "daystate": dayOpen,
 		"kind":   s.guide,
 		"action": or(actions), "adjustment": or(adjustmentWords), "figure": or(frozenWords), "source": or(sources), "reason": or(reasons), "brand": or(brands), "channel": or(channels),
 		"percent": percent, "span": s.span, "width": width, "hundredths": hundredths, "q": url.QueryEscape,
