@@ -72,6 +72,12 @@ func TestTheConsoleInEnglish(t *testing.T) {
 	if r := all.get("/console/today?days=7&lang=en"); r.status != http.StatusSeeOther || r.header.Get("Location") != "/console/today?days=7" {
 		t.Fatalf("%d %v", r.status, r.header)
 	}
+	// The same page, whatever its address holds: what was written as a part of a path is not taken for a query or for another path.
+	for _, path := range []string{"/console/providers/a%3Fas=csv", "/console/providers/a%2Fb%25", "/console/providers/..%2F..%2F%2Fevil.example", "/console/providers/%0D%0ASet-Cookie:%20a=b"} {
+		if r := all.get(path + "?lang=en"); r.status != http.StatusSeeOther || r.header.Get("Location") != path || len(r.header.Values("Set-Cookie")) != 1 {
+			t.Errorf("%s: %d %v", path, r.status, r.header)
+		}
+	}
 	data, pages, n := s.data(), pagesOf(s), 0
 	for _, pattern := range slices.Sorted(maps.Keys(pages)) {
 		for _, address := range pages[pattern] {

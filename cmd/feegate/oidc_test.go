@@ -271,6 +271,8 @@ func TestAnswersToNobodysErrand(t *testing.T) {
 	}
 	if r := started.get("/console/oidc/callback?code=x&state=" + state); r.status != http.StatusBadGateway {
 		t.Errorf("a code that is none: %d %s", r.status, r.body)
+	} else if strings.Contains(string(r.body), state) || !strings.Contains(string(r.body), `href="/console?lang=en"`) { // an answer is heard once: in English it would be another, and code and state are no part of a page
+		t.Errorf("the other language: %s", r.body)
 	}
 	if r := started.get("/console/oidc/callback?code=x&state=" + state); r.status != http.StatusBadRequest {
 		t.Errorf("an errand twice: %d", r.status)

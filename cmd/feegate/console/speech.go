@@ -118,7 +118,7 @@ func (v *visit) turned() bool {
 	}
 	http.SetCookie(v.w, &http.Cookie{Name: languageCookie, Value: lang, Path: "/console", MaxAge: 365 * 24 * 3600, HttpOnly: true, Secure: v.c.secure(), SameSite: http.SameSiteLaxMode})
 	q.Del("lang")
-	to := v.r.URL.Path
+	to := v.r.URL.EscapedPath()
 	if len(q) > 0 {
 		to += "?" + q.Encode()
 	}
@@ -126,10 +126,11 @@ func (v *visit) turned() bool {
 	return true
 }
 
-// other is the address of the page in the other language; what a form has answered has none, and leads to the first page.
+// other is the address of the page in the other language; what a form has answered has none, nor has what came back from the provider of
+// identities, whose answer is heard once: they lead to the first page.
 func (v *visit) other() template.URL {
 	to, q := "/console", v.r.URL.Query()
-	if v.r.Method == http.MethodGet {
+	if v.r.Method == http.MethodGet && !strings.HasPrefix(v.r.URL.Path, outsidePath) {
 		to = v.r.URL.EscapedPath()
 		q.Del("done")
 		q.Del("as")
