@@ -190,9 +190,13 @@ func (g *Gateway) carryOut(ctx context.Context, tx *sqlx.Tx, e *effects, o *orde
 	}
 	due := p.NextLookupAt
 	p.NextLookupAt = g.whenNext(p, d, plan, now)
-	if d.AskAgain && due != nil && p.NextLookupAt.Equal(*due) {
+	switch next := p.NextLookupAt; {
+	case due == nil:
+	case d.AskAgain && !due.After(*next): // who asks again and again does not put it off
 		later := due.Add(time.Microsecond) // so that a question under way sees that somebody asked meanwhile
 		p.NextLookupAt = &later
+	case w.Lookup == nil && d.To == "" && ended(p.Status) && (next == nil || due.Before(*next)): // what was denied is asked about, whatever else is said
+		p.NextLookupAt = due
 	}
 	if w.Lookup != nil && due != nil && (w.Due == nil || !due.Equal(*w.Due)) && p.Status != PaymentReversed {
 		// A claim came while the question was under way: its answer may be older than the claim, and is not the last word on it.

@@ -289,3 +289,20 @@ func TestAClaimDuringAQuestionIsNotLost(t *testing.T) {
 		t.Errorf("asked %d times", n)
 	}
 }
+
+// Claims that keep coming do not keep a question from being asked: whoever can send them cannot hold back the answer.
+func TestClaimsThatKeepComingHoldNothingBack(t *testing.T) {
+	s := dvcqgStreet(t)
+	order, payment, reference := s.started("dvcqg")
+	s.decide("dvcqg", reference, map[string]any{"outcome": "succeed"})
+	for range 20 {
+		s.move(100 * time.Millisecond)
+		s.decide("dvcqg", reference, map[string]any{"outcome": "succeed"})
+	}
+	if _, err := s.app.gateway.Sweep(t.Context(), 10); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.orderStatus(order); got != "paid" {
+		t.Errorf("two seconds after the first claim the order is %s, the payment is asked about at %s, and now it is %s", got, s.one(`SELECT next_lookup_at::text FROM payments WHERE id = '`+payment+`'`), s.world.Now())
+	}
+}
