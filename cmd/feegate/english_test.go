@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -123,5 +124,25 @@ func TestTheConsoleInEnglish(t *testing.T) {
 	}
 	if r := all.get("/console/today"); !strings.Contains(string(r.body), "Việc sáng nay") {
 		t.Error("there is no way back to Vietnamese")
+	}
+}
+
+// What people have written is theirs in any language: nobody's name is taken for a sentence of ours.
+func TestNamesAreNotTranslated(t *testing.T) {
+	s := newStreet(t)
+	ad := s.officer("ad", []identity.Role{identity.Admin})
+	s.person("Hoàn tiền", []identity.Role{identity.Finance})
+	if _, err := s.db.ExecContext(t.Context(), `UPDATE agencies SET name = 'Sổ tiền' WHERE code = 'H10.12'`); err != nil {
+		t.Fatal(err)
+	}
+	if r := ad.get("/console/users?lang=en"); r.status != http.StatusSeeOther {
+		t.Fatal(r.status)
+	}
+	for address, name := range map[string]string{"/console/users/" + s.idOf("Hoàn tiền"): "Hoàn tiền", "/console/providers/acc_momo": "Sổ tiền"} {
+		r := ad.get(address)
+		title := regexp.MustCompile(`<title>(.*)</title>`).FindSubmatch(r.body)
+		if title == nil || !strings.Contains(string(title[1]), name) {
+			t.Errorf("%s: %d %s", address, r.status, title)
+		}
 	}
 }
