@@ -33,6 +33,7 @@ type Stored struct {
 	OrderAmount, OrderPaid vnd.Amount
 	NewerLive              bool // another order of the same dossier and fee is open or paid
 	PastGiveUp             bool // "not found" may expire the payment now
+	Overtaken              bool // the payment came into its state after the question was sent that this word answers: the answer may be older
 	ByTransfer             bool // its money lies in our own bank account: what becomes of a code or link to pay by takes none of it back
 }
 
@@ -153,14 +154,14 @@ func judgeFailure(s Stored, n providers.Notice, d Decision) Decision {
 }
 
 // judgeDenial: the word denies a success that is recorded. A claim only makes us ask; the provider's own word when asked
-// reverses it.
+// reverses it, where it was asked after the success.
 func judgeDenial(s Stored, src Source, d Decision) Decision {
 	if s.Status != PaymentSucceeded {
 		d.Verdict = providers.VerdictDuplicate
 		return d
 	}
 	d.Contradict = true
-	if src.authoritative() {
+	if src.authoritative() && !s.Overtaken {
 		d.To = PaymentReversed
 		return d
 	}

@@ -25,6 +25,7 @@ type Word struct {
 	Raw       []byte     // the message as received, for callbacks and returns: kept sealed
 	Lookup    *lookupRow // for look-ups: the row that records the asking
 	Due       *time.Time // for look-ups: when the payment was to be looked up, as it stood when the question was sent
+	Was       string     // for look-ups: the payment's state, as it stood when the question was sent
 
 	payer    *payerEvidence // of the notice, digested
 	transfer *string        // set: wants to know which bank transfer it was
@@ -140,7 +141,7 @@ func (g *Gateway) judged(ctx context.Context, tx *sqlx.Tx, e *effects, o *orderR
 	now, plan := g.now(), entry.Provider.LookupPlan()
 	s := Stored{Status: p.Status, Requested: p.RequestedAmount, Received: p.ReceivedAmount, Transaction: p.ProviderTransaction,
 		OrderStatus: o.Status, OrderAmount: o.Amount, OrderPaid: o.PaidAmount,
-		ByTransfer: p.ByTransfer, PastGiveUp: p.ExpiresAt != nil && !now.Before(p.ExpiresAt.Add(plan.GiveUpAfter))}
+		ByTransfer: p.ByTransfer, Overtaken: w.Lookup != nil && w.Was != p.Status, PastGiveUp: p.ExpiresAt != nil && !now.Before(p.ExpiresAt.Add(plan.GiveUpAfter))}
 	if o.Status == OrderExpired {
 		if s.NewerLive, err = newerLive(ctx, tx, o.ID); err != nil {
 			return "", nil, err
@@ -190,9 +191,13 @@ func (g *Gateway) carryOut(ctx context.Context, tx *sqlx.Tx, e *effects, o *orde
 	}
 	due := p.NextLookupAt
 	p.NextLookupAt = g.whenNext(p, d, plan, now)
-	if d.AskAgain && due != nil && p.NextLookupAt.Equal(*due) {
+	switch next := p.NextLookupAt; {
+	case due == nil:
+	case d.AskAgain && w.Lookup == nil && !due.After(*next): // who asks again and again does not put it off
 		later := due.Add(time.Microsecond) // so that a question under way sees that somebody asked meanwhile
 		p.NextLookupAt = &later
+	case w.Lookup == nil && d.To == "" && ended(p.Status) && (next == nil || due.Before(*next)): // what was denied is asked about, whatever else is said
+		p.NextLookupAt = due
 	}
 	if w.Lookup != nil && due != nil && (w.Due == nil || !due.Equal(*w.Due)) && p.Status != PaymentReversed {
 		// A claim came while the question was under way: its answer may be older than the claim, and is not the last word on it.

@@ -86,6 +86,7 @@ func TestJudge(t *testing.T) {
 		{"a code to pay by has expired, its money is in the bank", with(func(s *Stored) { *s = paid; s.ByTransfer = true }), providers.Notice{Outcome: providers.Expired}, SourceLookup, Decision{Verdict: providers.VerdictDuplicate}},
 		{"a part came by transfer, the link waits on", with(func(s *Stored) { *s = paid; s.ByTransfer = true }), providers.Notice{Outcome: providers.Pending}, SourceLookup, Decision{}},
 		{"an unclear word about a success", paid, providers.Notice{Outcome: providers.Uncertain}, SourceCallback, Decision{AskAgain: true}},
+		{"a denial from before the success", with(func(s *Stored) { s.Status, s.Received, s.Overtaken = PaymentSucceeded, s.Requested, true }), providers.Notice{Outcome: providers.Declined}, SourceLookup, Decision{AskAgain: true, Contradict: true}},
 		{"no answer about a success", paid, providers.Notice{Outcome: providers.Uncertain}, SourceLookup, Decision{Unanswered: true}},
 		{"no last word about a refusal", with(func(s *Stored) { s.Status = PaymentFailed }), providers.Notice{Outcome: providers.Pending}, SourceLookup, Decision{Unanswered: true}},
 		{"a foreign request id", open, providers.Notice{Outcome: providers.Succeeded, Amount: 100, Doubt: true}, SourceCallback, Decision{AskAgain: true}},

@@ -89,7 +89,7 @@ func (g *Gateway) ask(ctx context.Context, p *paymentRow) error {
 			return err
 		}
 	}
-	_, err = g.Record(context.WithoutCancel(ctx), Word{AccountID: *p.AccountID, Notice: notice, Source: SourceLookup, Lookup: row, Due: p.NextLookupAt})
+	_, err = g.Record(context.WithoutCancel(ctx), Word{AccountID: *p.AccountID, Notice: notice, Source: SourceLookup, Lookup: row, Due: p.NextLookupAt, Was: p.Status})
 	return err
 }
 

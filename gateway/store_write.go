@@ -115,7 +115,7 @@ const changePayments = `UPDATE payments p SET status = d.status, received_amount
 	refunded_surplus = d.refunded_surplus, channel = d.channel, channel_rule = d.channel_rule, redirect = coalesce(d.redirect, p.redirect),
 	provider_transaction = d.provider_transaction, code = d.code, reason = d.reason, in_doubt = d.in_doubt, paid_at = d.paid_at,
 	recorded_at = d.recorded_at, next_lookup_at = d.next_lookup_at, last_lookup_at = d.last_lookup_at,
-	last_lookup_outcome = d.last_lookup_outcome, lookups = d.lookups, lookup_lease_until = NULL, transfer_id = coalesce(d.transfer_id, p.transfer_id),
+	last_lookup_outcome = d.last_lookup_outcome, lookups = d.lookups, lookup_lease_until = CASE WHEN d.lookups = p.lookups THEN p.lookup_lease_until END, transfer_id = coalesce(d.transfer_id, p.transfer_id),
 	payer_kind = coalesce(nullif(d.payer_kind, ''), p.payer_kind), payer_bank = coalesce(nullif(d.payer_bank, ''), p.payer_bank),
 	payer_masked = coalesce(nullif(d.payer_masked, ''), p.payer_masked), payer_digest = coalesce(d.payer_digest, p.payer_digest)
 	FROM json_populate_recordset(NULL::payments, $%[1]d) d, json_to_recordset($%[1]d) AS g(id text, from_status text)

@@ -244,34 +244,80 @@ func TestTheNationalPortalsReceiptIsKept(t *testing.T) {
 	}
 }
 
-// A claim that comes while a question is under way is asked after by itself: the answer on its way is to a question from before it.
-func TestAClaimDuringAQuestionIsNotLost(t *testing.T) {
-	s := dvcqgStreet(t)
-	var during func()
+// overhears puts somebody between an account and its provider, who does once what is put into during, when an answer is on its way.
+func (s *street) overhears(account, path string) (during *func()) {
+	s.t.Helper()
+	during = new(func())
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
-			t.Error(err)
+			s.t.Error(err)
 		}
 		answer := s.send(r.Method, s.sim+r.URL.RequestURI(), json.RawMessage(body), map[string]string{"Content-Type": r.Header.Get("Content-Type")})
-		if during != nil {
-			meanwhile := during
-			during = nil
+		if meanwhile := *during; meanwhile != nil {
+			*during = nil
 			meanwhile()
 		}
 		w.Header().Set("Content-Type", answer.header.Get("Content-Type"))
 		w.WriteHeader(answer.status)
 		_, _ = w.Write(answer.body)
 	}))
-	t.Cleanup(proxy.Close)
-	if _, err := s.db.ExecContext(t.Context(), `UPDATE merchant_accounts SET base_url = $1 WHERE id = 'acc_dvcqg'`, proxy.URL+"/dvcqg"); err != nil {
-		t.Fatal(err)
+	s.t.Cleanup(proxy.Close)
+	if _, err := s.db.ExecContext(s.t.Context(), `UPDATE merchant_accounts SET base_url = $1 WHERE id = $2`, proxy.URL+path, account); err != nil {
+		s.t.Fatal(err)
 	}
+	return during
+}
+
+// A payer who was refused and paid at the second try: an answer of before, that comes after the success, takes nothing back.
+func TestAnOldAnswerTakesNoSuccessBack(t *testing.T) {
+	s := newStreet(t)
+	during := s.overhears("acc_momo", "/momo")
+	order, payment, reference := s.started("momo")
+	s.decide("momo", reference, map[string]any{"outcome": "decline", "callback": map[string]any{"send": false}})
+	*during = func() {
+		s.decide("momo", reference, map[string]any{"outcome": "succeed"})
+		if got := s.orderStatus(order); got != "paid" {
+			t.Errorf("by the callback the order is %s", got)
+		}
+	}
+	asked := func(want string) {
+		s.move(time.Hour)
+		if _, err := s.app.gateway.Sweep(t.Context(), 10); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.call(http.MethodGet, "/v1/payments/"+payment, "", nil).get(t)["status"]; got != want || *during != nil {
+			t.Fatalf("the payment is %v, want %s", got, want)
+		}
+	}
+	asked("succeeded")
+	if n := s.count(`SELECT count(*) FROM payments WHERE id = $1 AND next_lookup_at IS NOT NULL`, payment); n != 1 {
+		t.Error("the provider is not asked what it means")
+	}
+	asked("succeeded")
+	if n := s.count(`SELECT count(*) FROM payments WHERE id = $1 AND next_lookup_at IS NOT NULL`, payment); n != 0 {
+		t.Error("answered, and still asked")
+	}
+	// What is asked after the success is believed, as ever.
+	s.decide("momo", reference, map[string]any{"outcome": "reverse"})
+	asked("reversed")
+}
+
+// A claim that comes while a question is under way is asked after by itself: the answer on its way is to a question from before it.
+func TestAClaimDuringAQuestionIsNotLost(t *testing.T) {
+	s := dvcqgStreet(t)
+	during := s.overhears("acc_dvcqg", "/dvcqg")
 	order, payment, reference := s.started("dvcqg")
 	s.decide("dvcqg", reference, map[string]any{"outcome": "decline"})
-	during = func() { s.decide("dvcqg", reference, map[string]any{"outcome": "succeed"}) }
+	*during = func() {
+		s.decide("dvcqg", reference, map[string]any{"outcome": "succeed"})
+		s.sweep() // another program's
+		if n := s.count(`SELECT count(*) FROM lookups WHERE object_id = $1`, payment); n != 0 {
+			t.Error("a claim made two programs ask at once")
+		}
+	}
 	s.sweep()
-	if during != nil {
+	if *during != nil {
 		t.Fatal("nothing was asked")
 	}
 	if n := s.count(`SELECT count(*) FROM payments WHERE id = $1 AND status = 'failed' AND next_lookup_at IS NOT NULL`, payment); n != 1 {
@@ -287,5 +333,22 @@ func TestAClaimDuringAQuestionIsNotLost(t *testing.T) {
 	s.sweep()
 	if n := s.count(`SELECT count(*) FROM lookups WHERE object_id = $1`, payment); n != 2 {
 		t.Errorf("asked %d times", n)
+	}
+}
+
+// Claims that keep coming do not keep a question from being asked: whoever can send them cannot hold back the answer.
+func TestClaimsThatKeepComingHoldNothingBack(t *testing.T) {
+	s := dvcqgStreet(t)
+	order, payment, reference := s.started("dvcqg")
+	s.decide("dvcqg", reference, map[string]any{"outcome": "succeed"})
+	for range 20 {
+		s.move(100 * time.Millisecond)
+		s.decide("dvcqg", reference, map[string]any{"outcome": "succeed"})
+	}
+	if _, err := s.app.gateway.Sweep(t.Context(), 10); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.orderStatus(order); got != "paid" {
+		t.Errorf("two seconds after the first claim the order is %s, the payment is asked about at %s, and now it is %s", got, s.one(`SELECT next_lookup_at::text FROM payments WHERE id = '`+payment+`'`), s.world.Now())
 	}
 }

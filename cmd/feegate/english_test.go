@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -72,6 +73,12 @@ func TestTheConsoleInEnglish(t *testing.T) {
 	if r := all.get("/console/today?days=7&lang=en"); r.status != http.StatusSeeOther || r.header.Get("Location") != "/console/today?days=7" {
 		t.Fatalf("%d %v", r.status, r.header)
 	}
+	// The same page, whatever its address holds: what was written as a part of a path is not taken for a query or for another path.
+	for _, path := range []string{"/console/providers/a%3Fas=csv", "/console/providers/a%2Fb%25", "/console/providers/..%2F..%2F%2Fevil.example", "/console/providers/%0D%0ASet-Cookie:%20a=b"} {
+		if r := all.get(path + "?lang=en"); r.status != http.StatusSeeOther || r.header.Get("Location") != path || len(r.header.Values("Set-Cookie")) != 1 {
+			t.Errorf("%s: %d %v", path, r.status, r.header)
+		}
+	}
 	data, pages, n := s.data(), pagesOf(s), 0
 	for _, pattern := range slices.Sorted(maps.Keys(pages)) {
 		for _, address := range pages[pattern] {
@@ -95,6 +102,11 @@ func TestTheConsoleInEnglish(t *testing.T) {
 		"no file": all.upload("", all.token(), map[string]string{"kind": "statement"}, "s.csv", "x"), "an old form": all.post("/console/users", url.Values{"csrf": {"x"}}, nil), "nothing chosen": all.act("/console/discrepancies/bulk", url.Values{"do": {"propose"}}),
 		"no such user": all.act("/console/users", url.Values{"name": {""}}), "signed out": s.browser().get("/console/sign-in?next=%2Fconsole%2Ftoday"),
 	}
+	for what, page := range map[string]string{"a short reason": "/console/providers/acc_momo", "an old form": "/console/users", "a weak password": "/console/account"} {
+		if !strings.Contains(string(refused[what].body), `href="`+page+`?lang=vi"`) { // of what a form answers, the other language leads to the form's page
+			t.Errorf("%s: the other language does not lead to %s", what, page)
+		}
+	}
 	for what, r := range refused {
 		if what == "signed out" {
 			if !strings.Contains(string(r.body), "lang=en") {
@@ -117,5 +129,25 @@ func TestTheConsoleInEnglish(t *testing.T) {
 	}
 	if r := all.get("/console/today"); !strings.Contains(string(r.body), "Việc sáng nay") {
 		t.Error("there is no way back to Vietnamese")
+	}
+}
+
+// What people have written is theirs in any language: nobody's name is taken for a sentence of ours.
+func TestNamesAreNotTranslated(t *testing.T) {
+	s := newStreet(t)
+	ad := s.officer("ad", []identity.Role{identity.Admin})
+	s.person("Hoàn tiền", []identity.Role{identity.Finance})
+	if _, err := s.db.ExecContext(t.Context(), `UPDATE agencies SET name = 'Sổ tiền' WHERE code = 'H10.12'`); err != nil {
+		t.Fatal(err)
+	}
+	if r := ad.get("/console/users?lang=en"); r.status != http.StatusSeeOther {
+		t.Fatal(r.status)
+	}
+	for address, name := range map[string]string{"/console/users/" + s.idOf("Hoàn tiền"): "Hoàn tiền", "/console/providers/acc_momo": "Sổ tiền"} {
+		r := ad.get(address)
+		title := regexp.MustCompile(`<title>(.*)</title>`).FindSubmatch(r.body)
+		if title == nil || !strings.Contains(string(title[1]), name) {
+			t.Errorf("%s: %d %s", address, r.status, title)
+		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"feegate/gateway"
 	"feegate/gateway/account"
 	"feegate/providers"
 )
@@ -192,6 +193,32 @@ func TestADenialOutlivesALookupThatFails(t *testing.T) {
 			s.move(40 * 24 * time.Hour)
 			if n := s.count(`SELECT count(*) FROM payments WHERE id = $1 AND next_lookup_at IS NOT NULL`, payment); n != 0 {
 				t.Error("answered, and still asked")
+			}
+		})
+	}
+}
+
+// A denial is asked about whatever else is said meanwhile: an old success that comes again, or a payer's browser that comes back, answers no question.
+func TestADenialOutlivesWhatIsSaidAgain(t *testing.T) {
+	for name, again := range map[string]gateway.Word{
+		"the success once more": {Source: gateway.SourceCallback, Notice: providers.Notice{Outcome: providers.Succeeded, Amount: 50000}},
+		"the browser":           {Source: gateway.SourceReturn, Notice: providers.Notice{Outcome: providers.Succeeded, Amount: 50000}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStreet(t)
+			_, payment, reference := s.started("momo")
+			s.decide("momo", reference, map[string]any{"outcome": "succeed"})
+			s.decide("momo", reference, map[string]any{"outcome": "reverse"})
+			again.AccountID, again.Notice.Reference = "acc_momo", reference
+			if _, err := s.app.gateway.Record(t.Context(), again); err != nil {
+				t.Fatal(err)
+			}
+			s.move(time.Hour)
+			if _, err := s.app.gateway.Sweep(t.Context(), 10); err != nil {
+				t.Fatal(err)
+			}
+			if got := s.call(http.MethodGet, "/v1/payments/"+payment, "", nil).get(t)["status"]; got != "reversed" {
+				t.Errorf("the money is gone, and the payment %v", got)
 			}
 		})
 	}

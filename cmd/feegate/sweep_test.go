@@ -293,13 +293,14 @@ var (
 	isoDate   = regexp.MustCompile(`\b20\d\d-\d\d-\d\d\b`)
 	ungrouped = regexp.MustCompile(`\b\d{4,}[ \x{a0}]?(₫|đồng|VND)`)
 	comma     = regexp.MustCompile(`\b\d{1,3}(,\d{3})+[ \x{a0}]?(₫|đồng|VND)?\b`)
+	made      = regexp.MustCompile(`\b[a-z]+_[a-z2-7]{26}\b`) // an id: one in some hundred has no digit and would look like a code
 	rawCode   = regexp.MustCompile(`\b[a-z]+(_[a-z]+)+\b`)
 	english   = regexp.MustCompile(`\b(succeeded|pending|open|failed|closed|signed|proposed|matched|resolved|investigating|submitted|approved|rejected|expired|cancelled|refunded|reversed|created|online|closed|confirmed|provisional|checkout|lookup|refund)\b`)
 )
 
 // shownText is what a person reads on a page, without the codes that stand small below their sentence.
 func shownText(body []byte) string {
-	return html.UnescapeString(tag.ReplaceAllString(unseen.ReplaceAllString(string(body), " "), " "))
+	return made.ReplaceAllString(html.UnescapeString(tag.ReplaceAllString(unseen.ReplaceAllString(string(body), " "), " ")), "…")
 }
 
 // Every page writes dates and money as people here do, and says what a state is in words.

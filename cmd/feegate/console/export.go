@@ -33,8 +33,8 @@ type share int64
 
 // take sends what a page shows as a file.
 func (v *visit) take(as, name, title string, body []byte) error {
-	tables, err := wholeList(body, mostRows, func(rows int, query string) string {
-		return v.in.Sayf("Tệp dừng ở %s dòng. Phần còn lại: %s", count(rows), v.c.PublicURL+v.r.URL.Path+"?"+v.taking(query))
+	tables, err := wholeList(body, limits{mostRows, mostBytes}, func(rows int, query string) string {
+		return v.in.Sayf("Tệp dừng ở %s dòng. Phần còn lại: %s", count(rows), v.c.PublicURL+v.r.URL.EscapedPath()+"?"+v.taking(query))
 	}, v.page)
 	if err != nil {
 		return err

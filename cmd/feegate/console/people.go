@@ -175,7 +175,7 @@ func (c *Console) user(v *visit) error {
 	if err != nil {
 		return personProblem(err)
 	}
-	return v.show(http.StatusOK, "user", text(u.Name), userData{userRow: rowOf(u), Roles: roleRows(u.Roles), Scope: strings.Join(u.Agencies, ", "), Self: u.ID == v.session.Principal.ID, Manages: v.may(managing...)})
+	return v.show(http.StatusOK, "user", text(v.in.Sayf("Người dùng %s", u.Name)), userData{userRow: rowOf(u), Roles: roleRows(u.Roles), Scope: strings.Join(u.Agencies, ", "), Self: u.ID == v.session.Principal.ID, Manages: v.may(managing...)})
 }
 
 // onUser does something to another person.

@@ -260,7 +260,7 @@ func (c *Console) provider(v *visit) error {
 	for _, w := range windows {
 		d.Windows = append(d.Windows, windowRow{w, v.who(w.By), w.EndedAt == nil && now.Before(w.To)})
 	}
-	return v.show(http.StatusOK, "provider", text(d.Place.Agency), d)
+	return v.show(http.StatusOK, "provider", text(v.in.Sayf("Tài khoản thu của %s", d.Place.Agency)), d)
 }
 
 // operationProblem says what is wrong with an operator's wish.

@@ -40,10 +40,11 @@ func (v *visit) genuine(token string) bool {
 	return v.session.CSRF != "" && subtle.ConstantTimeCompare([]byte(token), []byte(v.session.CSRF)) == 1
 }
 
-// inside gives a path of the console to go to next, and the console's first page for anything else.
+// inside gives a path of the console to go to next, and the console's first page for anything else. As it is written the path must begin like one
+// of ours: a browser takes what begins with several slashes for another host, whatever the dots behind it come to.
 func inside(next string) string {
 	u, err := url.Parse(next)
-	if err != nil || u.Scheme != "" || u.Host != "" || !strings.HasPrefix(path.Clean(u.Path), "/console/") || strings.ContainsAny(next, "\\\r\n") {
+	if err != nil || u.Scheme != "" || u.Host != "" || !strings.HasPrefix(u.Path, "/console/") || !strings.HasPrefix(path.Clean(u.Path), "/console/") || strings.ContainsAny(next, "\\\r\n") {
 		return "/console"
 	}
 	return u.RequestURI()

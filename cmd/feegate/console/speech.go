@@ -122,7 +122,7 @@ func (v *visit) turned() bool {
 	}
 	http.SetCookie(v.w, &http.Cookie{Name: languageCookie, Value: lang, Path: "/console", MaxAge: 365 * 24 * 3600, HttpOnly: true, Secure: v.c.secure(), SameSite: http.SameSiteLaxMode})
 	q.Del("lang")
-	to := v.r.URL.Path
+	to := v.r.URL.EscapedPath()
 	if len(q) > 0 {
 		to += "?" + q.Encode()
 	}
@@ -142,10 +142,11 @@ func (v *visit) asked() string {
 	return "/console"
 }
 
-// other is the address of the page in the other language; what a form has answered has none, and leads to the first page.
+// other is the address of the page in the other language; what a form has answered leads to the page of the form. What came
+// back from the provider of identities is heard once, and leads to the first page.
 func (v *visit) other() template.URL {
 	to, q := v.asked(), v.r.URL.Query()
-	if v.r.Method == http.MethodGet {
+	if v.r.Method == http.MethodGet && !strings.HasPrefix(v.r.URL.Path, outsidePath) {
 		to = v.r.URL.EscapedPath()
 		q.Del("done")
 		q.Del("as")

@@ -34,7 +34,11 @@ func (c *Console) strays(v *visit) error {
 		return err
 	}
 	d.Place = v.place(&e.Account, agencies)
-	list, next, err := c.Gateway.Strays(ctx, d.ID, q.Get("after"), v.rows(), d.Raw)
+	rows := v.rows()
+	if d.Raw { // for a file too: each may be long
+		rows = pageSize
+	}
+	list, next, err := c.Gateway.Strays(ctx, d.ID, q.Get("after"), rows, d.Raw)
 	if err != nil {
 		return err
 	}

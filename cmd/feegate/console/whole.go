@@ -16,9 +16,13 @@ import (
 // A list that goes on over pages is whole in its file. The file follows the page's own link to the next one, so that each page is made by its own handler,
 // for the same person, by the same filter. On a page, the table of the list is marked data-list; the link has rel="next" and begins with "?".
 const (
-	fileRows = 200    // rows of a page that is made for a file: what every room gives at once
-	mostRows = 50_000 // rows of a list in one file
+	fileRows  = 200      // rows of a page that is made for a file: what every room gives at once
+	mostRows  = 50_000   // rows of a list in one file
+	mostBytes = 16 << 20 // of text in them: messages as received are as long as their senders like
 )
+
+// limits are how much of a list a file holds: the page that passes one of them is its last.
+type limits struct{ rows, bytes int }
 
 // rows is how many rows of a list a page holds.
 func (v *visit) rows() int {
@@ -85,17 +89,20 @@ func attribute(n *html.Node, name string) string {
 	return ""
 }
 
-// wholeList puts behind the list of a page what the pages behind it show, to its end or until it has most rows, which its last row then says with where it goes
+// wholeList puts behind the list of a page what the pages behind it show, to its end or until it has all that a file may hold, which its last row then says with where it goes
 // on: cut gives that row. at gives the page of a query.
-func wholeList(body []byte, most int, cut func(rows int, query string) string, at func(query string) ([]byte, error)) ([]table, error) {
+func wholeList(body []byte, most limits, cut func(rows int, query string) string, at func(query string) ([]byte, error)) ([]table, error) {
 	s, err := readPage(body)
 	if err != nil {
 		return nil, err
 	}
-	n := s.list()
+	n, size := s.list(), 0
+	if n >= 0 {
+		size = long(s.tables[n].Rows)
+	}
 	for next := s.next; next != "" && n >= 0; {
 		list := &s.tables[n]
-		if len(list.Rows) > most { // its head is one of them
+		if len(list.Rows) > most.rows || size > most.bytes { // its head is one of the rows
 			list.Rows = append(list.Rows, []any{cut(len(list.Rows)-1, next)})
 			break
 		}
@@ -115,8 +122,19 @@ func wholeList(body []byte, most int, cut func(rows int, query string) string, a
 			return nil, fmt.Errorf("the page %s does not go on with the list before it", next)
 		}
 		list.Rows, next = append(list.Rows, p.tables[m].Rows[1:]...), p.next
+		size += long(p.tables[m].Rows[1:])
 	}
 	return s.tables, nil
+}
+
+// long is how many bytes of text rows hold.
+func long(rows [][]any) (n int) {
+	for _, row := range rows {
+		for _, value := range row {
+			n += len(plainText(value))
+		}
+	}
+	return n
 }
 
 // nowhere is where a page goes that is made for a file alone.
@@ -167,7 +185,7 @@ func (v *visit) offered(body []byte) []byte {
 		q.Del("done")
 		q.Del("tour")
 		q.Set("as", as)
-		return template.HTMLEscapeString(v.r.URL.Path + "?" + q.Encode())
+		return template.HTMLEscapeString(v.r.URL.EscapedPath() + "?" + q.Encode())
 	}
 	foot := []byte(`<footer class="small">`)
 	at := bytes.LastIndex(body, foot)

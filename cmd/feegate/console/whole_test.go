@@ -54,13 +54,23 @@ func TestAListGoesOn(t *testing.T) {
 		{"?after=3", 3, "[[n] [1] [2] [3] [Tệp dừng ở 3 dòng. Phần còn lại: http://x/y?after=3&as=csv]]"},
 		{"?after=3", 7, "[[n] [1] [2] [3] [4] [5] [6] [7]]"},
 	} {
-		got, err := wholeList(pageOf(1, 3, c.next), c.most, cut, at)
+		got, err := wholeList(pageOf(1, 3, c.next), limits{rows: c.most, bytes: 1000}, cut, at)
 		if err != nil || len(got) != 2 || fmt.Sprint(got[1].Rows) != c.want || fmt.Sprint(got[0].Rows) != "[[x] [y]]" {
 			t.Errorf("from %q, at most %d: %v %v, want %s", c.next, c.most, got, err, c.want)
 		}
 	}
+	// Long rows end a file before many do: somebody who sends long messages must not fill the memory of who takes them home.
+	pages, text := 0, strings.Repeat("x", 1000)
+	long := func(string) ([]byte, error) {
+		pages++
+		return []byte(fmt.Sprintf(`<table data-list><tr><th>n</th></tr><tr><td>%s</td></tr><tr><td>%s</td></tr></table><a rel="next" href="?after=%d">on</a>`, text, text, pages)), nil
+	}
+	got, err := wholeList(pageOf(1, 3, "?after=0"), limits{rows: 1000, bytes: 5000}, cut, long)
+	if err != nil || pages != 3 || len(got) != 2 || len(got[1].Rows) != 11 || !strings.HasPrefix(fmt.Sprint(got[1].Rows[10]), "[Tệp dừng ở 9 dòng. Phần còn lại: http://x/y?after=3&") {
+		t.Errorf("%d pages, %v %v", pages, got, err)
+	}
 	for _, next := range []string{"?after=ring", "?after=other", "?after=none"} {
-		if got, err := wholeList(pageOf(1, 3, next), 100, cut, at); err == nil {
+		if got, err := wholeList(pageOf(1, 3, next), limits{rows: 100, bytes: 1000}, cut, at); err == nil {
 			t.Errorf("%s: %v", next, got)
 		}
 	}

@@ -222,7 +222,7 @@ func TestPagesHoldNothingInline(t *testing.T) {
 func TestNextLeadsNowhereElse(t *testing.T) {
 	for next, want := range map[string]string{"/console/days/2026-03-10?account=acc_1": "/console/days/2026-03-10?account=acc_1", "": "/console", "https://evil.example/": "/console",
 		"//evil.example/console/": "/console", "/console/../../evil": "/console", "/console/..//evil.example": "/console", "/\\evil.example": "/console", "/v1/orders": "/console", "javascript:alert(1)": "/console",
-		"/console/\r\nSet-Cookie: a=b": "/console"} {
+		"/console/\r\nSet-Cookie: a=b": "/console", "////evil.example/../console/x": "/console", "///evil.example/..//console/today": "/console"} {
 		if got := inside(next); got != want {
 			t.Errorf("%q leads to %q, want %q", next, got, want)
 		}
