@@ -64,6 +64,7 @@ type Console struct {
 	tongues map[string]speech
 	foreign *http.CrossOriginProtection
 	routes  map[string][]identity.Role
+	filing  chan struct{} // holds who makes a file now
 	// until when the exceptions are not counted beside the rate; nil: they are
 	uncounted atomic.Pointer[time.Time]
 	outside   *outsider // nil where people sign in by their passwords alone
@@ -71,7 +72,7 @@ type Console struct {
 
 // New makes the console.
 func New(d Deps) (*Console, error) {
-	c := &Console{Deps: d, pages: map[string]map[string]*template.Template{}, routes: map[string][]identity.Role{}, foreign: http.NewCrossOriginProtection()}
+	c := &Console{Deps: d, pages: map[string]map[string]*template.Template{}, routes: map[string][]identity.Role{}, filing: make(chan struct{}, 1), foreign: http.NewCrossOriginProtection()}
 	if err := c.foreign.AddTrustedOrigin(d.PublicURL); err != nil {
 		return nil, fmt.Errorf("the public address: %w", err)
 	}

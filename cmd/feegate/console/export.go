@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -33,6 +34,13 @@ type share int64
 
 // take sends what a page shows as a file.
 func (v *visit) take(as, name, title string, body []byte) error {
+	// One at a time: a whole list and its workbook are in memory until they are sent.
+	select {
+	case v.c.filing <- struct{}{}:
+		defer func() { <-v.c.filing }()
+	case <-v.r.Context().Done():
+		return fmt.Errorf("waiting to make the file of %s: %w", v.r.URL.Path, v.r.Context().Err())
+	}
 	tables, err := wholeList(body, limits{mostRows, mostBytes}, func(rows int, query string) string {
 		return v.in.Sayf("Tệp dừng ở %s dòng. Phần còn lại: %s", count(rows), v.c.PublicURL+v.r.URL.EscapedPath()+"?"+v.taking(query))
 	}, v.page)
