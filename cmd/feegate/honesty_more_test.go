@@ -233,6 +233,21 @@ func TestTheAnnexOfTheWorkedExample(t *testing.T) {
 	}
 }
 
+// However often a connection has counted the exceptions, each count is planned for its own period: a plan for any period is a bad one for a year.
+func TestEachCountOfExceptionsIsPlannedForItself(t *testing.T) {
+	x := bare(t)
+	x.own.SetMaxOpenConns(1) // it counts on one connection, and tells of it
+	for range 7 {
+		if _, err := x.app.book.Annex(t.Context(), honesty.Question{From: "2026-03-01", To: "2026-03-31"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var own, any int
+	if err := x.own.QueryRowxContext(t.Context(), `SELECT sum(custom_plans), sum(generic_plans) FROM pg_prepared_statements WHERE statement LIKE 'WITH%asked_for%' OR statement LIKE '%WITH%cand%asked_for%'`).Scan(&own, &any); err != nil || own < 7*13 || any > 0 {
+		t.Errorf("%d plans of their own, %d for any period: %v", own, any, err)
+	}
+}
+
 // A question that takes longer than an answer may is told what to do, in both languages, and is no failure.
 func TestExceptionsOfTooLongAPeriod(t *testing.T) {
 	x := bare(t)

@@ -26,8 +26,8 @@ func (c *Console) mountJobs(mux *http.ServeMux) {
 }
 
 // jobWords say what the work in the background does.
-var jobWords = map[string]text{"sweep": "Hỏi kết quả các khoản đang chờ", "refunds": "Gửi và hỏi các khoản hoàn", "expire": "Khép các yêu cầu hết hạn", "documents": "Lấy chứng từ của nhà cung cấp",
-	"statements": "Nghe tiền về từ sao kê", "transfers": "Lấy giao dịch chuyển khoản", "unmatched": "Đặt tên giao dịch chưa rõ", "slips": "Ghép giấy nộp tiền", "missed": "Đánh dấu tệp đến muộn", "days": "Đối soát ngày có thay đổi",
+var jobWords = map[string]text{"sweep": "Hỏi kết quả các khoản đang chờ", "refunds": "Gửi và hỏi các khoản hoàn", "expire": "Đóng các yêu cầu đã hết hạn", "documents": "Lấy chứng từ của nhà cung cấp",
+	"statements": "Ghi nhận tiền về từ sao kê", "transfers": "Lấy giao dịch chuyển khoản", "unmatched": "Xác định giao dịch chưa rõ", "slips": "Ghép giấy nộp tiền", "missed": "Đánh dấu tệp đến muộn", "days": "Đối soát ngày có thay đổi",
 	"late": "Điều chỉnh sau khóa sổ", "reports": "Lập báo cáo định kỳ", "payers": "Tìm tài khoản nộp thay", "flags": "So cờ với Cổng quốc gia", "aggregates": "Cộng dồn số liệu tỷ lệ", "sums": "Kiểm lại số cộng dồn",
 	"overrides": "Nhận lệnh của người vận hành", "probes": "Thử nhà cung cấp đang ngừng", "calls": "Ghi số lần gọi nhà cung cấp", "housekeeping": "Dọn dẹp", "audit": "Niêm phong nhật ký", "sessions": "Dọn phiên đăng nhập"}
 
