@@ -72,6 +72,30 @@ func TestUnknownNamesCostTheSame(t *testing.T) {
 	if err != nil || p != cheap {
 		t.Errorf("the hash for unknown names has other parameters: %+v %v", p, err)
 	}
+	gone := h.user("gone", Finance)
+	if err := h.s.DisableUser(t.Context(), System(), gone.ID); err != nil {
+		t.Fatal(err)
+	}
+	h.user("lan", Finance)
+	for range cap(h.s.hasher.slots) {
+		h.s.hasher.slots <- struct{}{}
+	}
+	// While nobody can hash, nobody is refused either: whoever is named waits for a turn at the same work.
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	said := map[string]chan error{"lan": nil, "gone": nil, "nobody": nil, "": nil, "a\x01b": nil}
+	for name := range said {
+		said[name] = make(chan error, 1)
+		go func(answer chan error) {
+			_, _, err := h.s.Login(ctx, Attempt{Name: name, Password: "sai mật khẩu rồi", Address: "192.0.2.7"})
+			answer <- err
+		}(said[name])
+	}
+	for name, answer := range said {
+		if err := <-answer; !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%q was answered without a hash: %v", name, err)
+		}
+	}
 }
 
 func TestSessionLimits(t *testing.T) {
