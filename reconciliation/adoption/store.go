@@ -163,6 +163,10 @@ func readingFrom(ctx context.Context, db *sqlx.DB) (*sqlx.Tx, error) {
 
 // raw counts every figure of every group and of all from the rows themselves, in one statement.
 func (r *Reporter) raw(ctx context.Context, tx *sqlx.Tx, q Question, s *span) ([]counted, error) {
+	// A plan that is kept for every period is good for none: the connection has prepared this statement before.
+	if _, err := tx.ExecContext(ctx, `SET LOCAL plan_cache_mode = force_custom_plan`); err != nil {
+		return nil, fmt.Errorf("counting from the rows: %w", err)
+	}
 	all, sums := reported(), []string{}
 	for _, m := range all {
 		sums = append(sums, fmt.Sprintf("coalesce(sum(%s) FILTER (WHERE %s), 0)::bigint", m.weight, m.condition()))
