@@ -65,7 +65,10 @@ func TestAnAccountLivesOnThePages(t *testing.T) {
 	if r := ad.act(at+"/beneficiaries/"+bnf+"/approve", url.Values{}); r.status != http.StatusForbidden {
 		t.Errorf("an admin approves: %d", r.status)
 	}
+	// The approver's morning tells that somebody waits for them, and why the account takes nothing yet.
+	lan.says(lan.get("/console/today"), 200, "<b>1</b> chờ tôi duyệt", "Tài khoản thụ hưởng 0123456789 của MoMo", `href="`+at+`"`, "chưa có tài khoản thụ hưởng được duyệt")
 	lan.acted(lan.act(at+"/beneficiaries/"+bnf+"/approve", url.Values{}), at+"?done=approved")
+	lan.says(lan.get("/console/today"), 200, "<b>0</b> chờ tôi duyệt")
 	lan.says(lan.act(at+"/beneficiaries/"+bnf+"/approve", url.Values{}), 409, "Đề nghị đã được quyết định")
 	s.atMoMo(id, "MOMOTWO", "AKnew1AKnew1", "SKnew1SKnew1")
 	if r := s.pays(1, id); r.status != http.StatusCreated {

@@ -313,9 +313,18 @@ func TestDemoStartsEmptyAndGoesOn(t *testing.T) {
 	if after.CreatedAt.Before(before.CreatedAt) || after.CreatedAt.Sub(before.CreatedAt) > 10*time.Minute {
 		t.Errorf("the clock went from %s to %s", before.CreatedAt, after.CreatedAt)
 	}
+	other := filepath.Join(b.dir, "other.json")
+	if err := os.WriteFile(other, []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if _, err := os.Stat(other); err != nil {
+			t.Errorf("one that cannot start takes away what the running one wrote: %v", err)
+		}
+	}()
 	var taken lockedBuffer
 	if code := run(t.Context(), []string{"demo", "--data-dir", filepath.Join(b.dir, "other"), "--listen", strings.TrimPrefix(b.ready.API, "http://"), "--ready-file",
-		filepath.Join(b.dir, "other.json")}, io.Discard, &taken); code != 1 || !strings.Contains(taken.String(), "taken") {
+		other}, io.Discard, &taken); code != 1 || !strings.Contains(taken.String(), "taken") {
 		t.Errorf("a taken port: %d %s", code, taken.String())
 	}
 }

@@ -45,7 +45,7 @@ func TestTheConsoleClosesSignsAndOpensAgain(t *testing.T) {
 		}
 	}
 	has(finance, page, "Chưa khóa sổ được", "chưa có người phụ trách, chưa có hướng xử lý", "Khóa sổ ngày 10/03/2026, 200.000\u00a0₫", "bản nháp, chưa ký")
-	if r := act(finance, "/console/days/"+day+"/close"); r.status != http.StatusConflict || !strings.Contains(string(r.body), "Chưa khóa sổ được ngày này") {
+	if r := act(finance, "/console/days/"+day+"/close"); r.status != http.StatusConflict || !strings.Contains(string(r.body), "Chưa khóa sổ được ngày này") || !strings.Contains(string(r.body), "chưa có người phụ trách, chưa có hướng xử lý") || strings.Contains(string(r.body), "has no owner") {
 		t.Errorf("%d %s", r.status, r.body)
 	}
 	s.readyToClose(mai)
